@@ -1,0 +1,37 @@
+"""Errors a user can act on: each message says what happened, where, and what to do next."""
+
+
+class XmodalError(Exception):
+    """Base of every error xmodal raises on purpose; the CLI prints it and exits with 2."""
+
+
+class UsageError(XmodalError):
+    """An argument is wrong: an empty query, ``k < 1``, a path that does not exist."""
+
+
+class LibraryError(XmodalError):
+    """The library file cannot be used: not a library, too new, locked or damaged."""
+
+
+class LibraryBusyError(LibraryError):
+    """Another process is writing to the library."""
+
+
+class EncoderError(XmodalError):
+    """An encoder is unknown, cannot be loaded, or belongs to another feature space."""
+
+
+class HasherError(XmodalError, ValueError):
+    """A hasher is unknown, not fitted, or was given arrays that it cannot take."""
+
+
+class CodesError(XmodalError, ValueError):
+    """Codes, ids or ``k`` given to the Hamming engine have the wrong shape, dtype or value."""
+
+
+class MediaError(XmodalError):
+    """A file cannot be decoded; the message is the reason, without the path."""
+
+
+class CaptionsError(XmodalError):
+    """A captions file cannot be read; the message names the file and the line."""

@@ -1,0 +1,201 @@
+"""The tables of a library, as SQLAlchemy models; docs/architecture.md explains each choice.
+
+Everything here is portable SQL: what only SQLite knows (pragmas, backup) lives in
+``store/database.py``.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import TypeDecorator
+
+# SQLite only auto-numbers a primary key declared INTEGER; elsewhere 100 million rows want 64 bits.
+Id = BigInteger().with_variant(Integer, "sqlite")
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class PathText(TypeDecorator[str]):
+    """A path as text, also when its bytes are not UTF-8.
+
+    Python reads such a byte as a lone surrogate (U+DC80 to U+DCFF), which no database stores.
+    It is moved to the private-use characters U+F780 to U+F7FF on the way in and back on the way
+    out, the mapping other systems use for the same purpose.
+    """
+
+    impl = Text
+    cache_ok = True
+
+    _STORE = {0xDC00 + b: 0xF700 + b for b in range(0x80, 0x100)}
+    _LOAD = {stored: surrogate for surrogate, stored in _STORE.items()}
+
+    def process_bind_param(self, value: str | None, dialect: Any) -> str | None:
+        return None if value is None else value.translate(self._STORE)
+
+    def process_result_value(self, value: str | None, dialect: Any) -> str | None:
+        return None if value is None else value.translate(self._LOAD)
+
+
+class Base(DeclarativeBase):
+    """Base of all tables."""
+
+
+class Volume(Base):
+    """A root folder; its id survives a move of the folder, only ``path`` changes."""
+
+    __tablename__ = "volume"
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    path: Mapped[str] = mapped_column(PathText, unique=True)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=_now)
+
+
+class File(Base):
+    """A file seen below a volume. ``state`` is one of ``present, missing, offline, failed``."""
+
+    __tablename__ = "file"
+    __table_args__ = (
+        UniqueConstraint("volume_id", "relative_path"),
+        Index("ix_file_content_hash", "content_hash"),
+        Index("ix_file_item_id", "item_id"),
+    )
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    volume_id: Mapped[int] = mapped_column(ForeignKey("volume.id", ondelete="CASCADE"))
+    relative_path: Mapped[str] = mapped_column(PathText)  # POSIX separators
+    size: Mapped[int] = mapped_column(BigInteger)
+    mtime_ns: Mapped[int] = mapped_column(BigInteger)
+    content_hash: Mapped[bytes | None] = mapped_column(LargeBinary(16))  # BLAKE2b, 16 bytes
+    item_id: Mapped[int | None] = mapped_column(ForeignKey("item.id", ondelete="SET NULL"))
+    state: Mapped[str] = mapped_column(String(16), default="present")
+    reason: Mapped[str | None] = mapped_column(Text)  # why it failed
+    decoder: Mapped[str | None] = mapped_column(Text)  # the versions that failed; new ones retry
+
+
+class Item(Base):
+    """What is searched: an image or a text, once for each content however many files hold it."""
+
+    __tablename__ = "item"
+    __table_args__ = (UniqueConstraint("kind", "content_hash"),)
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    kind: Mapped[str] = mapped_column(String(16))  # image | text
+    content_hash: Mapped[bytes] = mapped_column(LargeBinary(16))
+    text: Mapped[str | None] = mapped_column(Text)
+    width: Mapped[int | None] = mapped_column(Integer)
+    height: Mapped[int | None] = mapped_column(Integer)
+
+
+class Caption(Base):
+    """A sentence that belongs to a picture; the sentence itself is a text item."""
+
+    __tablename__ = "caption"
+    __table_args__ = (
+        UniqueConstraint("item_id", "text_item_id", "source"),
+        Index("ix_caption_text_item_id", "text_item_id"),
+    )
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    item_id: Mapped[int] = mapped_column(ForeignKey("item.id", ondelete="CASCADE"))
+    text_item_id: Mapped[int] = mapped_column(ForeignKey("item.id", ondelete="CASCADE"))
+    source: Mapped[str] = mapped_column(String(32))  # csv, later exif, xmp, …
+
+
+class Keyword(Base):
+    """A keyword people wrote; its text item carries the feature and the code."""
+
+    __tablename__ = "keyword"
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    name: Mapped[str] = mapped_column(Text, unique=True)
+    text_item_id: Mapped[int] = mapped_column(ForeignKey("item.id", ondelete="CASCADE"))
+
+
+class ItemKeyword(Base):
+    """Which picture has which keyword, and where that was written."""
+
+    __tablename__ = "item_keyword"
+    __table_args__ = (Index("ix_item_keyword_keyword_id", "keyword_id"),)
+
+    item_id: Mapped[int] = mapped_column(
+        ForeignKey("item.id", ondelete="CASCADE"), primary_key=True
+    )
+    keyword_id: Mapped[int] = mapped_column(
+        ForeignKey("keyword.id", ondelete="CASCADE"), primary_key=True
+    )
+    source: Mapped[str] = mapped_column(String(32), primary_key=True)
+
+
+class EncoderRecord(Base):
+    """A feature space of the library. Exactly one is the default that searches use."""
+
+    __tablename__ = "encoder"
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    identifier: Mapped[str] = mapped_column(Text, unique=True)  # Encoder.id
+    spec: Mapped[str] = mapped_column(Text)  # what loads it again
+    dim: Mapped[int] = mapped_column(Integer)
+    is_default: Mapped[bool] = mapped_column(default=True)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=_now)
+
+
+class Feature(Base):
+    """The feature of one item in one space, float16 little-endian, ``2 * dim`` bytes."""
+
+    __tablename__ = "feature"
+
+    encoder_id: Mapped[int] = mapped_column(
+        ForeignKey("encoder.id", ondelete="CASCADE"), primary_key=True
+    )
+    item_id: Mapped[int] = mapped_column(
+        ForeignKey("item.id", ondelete="CASCADE"), primary_key=True
+    )
+    vector: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class HasherRecord(Base):
+    """A fitted hasher. ``state``: ``building`` until all codes are there, ``active``, ``retired``."""
+
+    __tablename__ = "hasher"
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    encoder_id: Mapped[int] = mapped_column(ForeignKey("encoder.id", ondelete="CASCADE"))
+    name: Mapped[str] = mapped_column(String(64))
+    bits: Mapped[int] = mapped_column(Integer)
+    blob: Mapped[bytes] = mapped_column(LargeBinary)  # what Hasher.save writes
+    trained_on: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    quality: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    state: Mapped[str] = mapped_column(String(16), default="building")
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=_now)
+
+
+class Segment(Base):
+    """Up to 65,536 codes of one hasher and modality; ``store/segments.py`` has the layout."""
+
+    __tablename__ = "segment"
+    __table_args__ = (Index("ix_segment_hasher_modality", "hasher_id", "modality"),)
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    hasher_id: Mapped[int] = mapped_column(ForeignKey("hasher.id", ondelete="CASCADE"))
+    modality: Mapped[str] = mapped_column(String(16))  # image | text
+    count: Mapped[int] = mapped_column(Integer)
+    first_id: Mapped[int | None] = mapped_column(BigInteger)  # ids are a run from here…
+    ids: Mapped[bytes | None] = mapped_column(LargeBinary)  # …or int64 little-endian, ascending
+    codes: Mapped[bytes] = mapped_column(LargeBinary)  # word planes, uint64 little-endian
+    deleted: Mapped[bytes | None] = mapped_column(LargeBinary)  # bitmap as numpy.packbits
+    checksum: Mapped[bytes] = mapped_column(LargeBinary(16))  # BLAKE2b of ids and codes
