@@ -1,0 +1,68 @@
+"""What every test may use: the toy encoder, a private cache, and folders of real pictures."""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+PLUGIN = Path(__file__).parent / "plugin"
+sys.path.insert(0, str(PLUGIN))
+
+from toy import COLOURS, ToyEncoder  # noqa: E402  (the path above makes it importable)
+
+
+@pytest.fixture(autouse=True)
+def _private_places(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    """No test touches the user's library; the cache is shared within one run only."""
+    root = tmp_path_factory.getbasetemp()
+    monkeypatch.setenv("XMODAL_CACHE", str(root / "cache"))
+    monkeypatch.setenv("XMODAL_LIBRARY", str(root / "unused" / "library.db"))
+    monkeypatch.setenv("XMODAL_OFFLINE", "1")
+    # For the processes that tests start: the plug-in is found there as it is here.
+    paths = [str(PLUGIN), os.environ.get("PYTHONPATH", "")]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))
+    yield
+
+
+@pytest.fixture
+def toy_encoder() -> ToyEncoder:
+    return ToyEncoder()
+
+
+def save_picture(path: Path, colour: str, seed: int = 0, size: tuple[int, int] = (48, 40)) -> Path:
+    """A picture of one colour with faint noise, in the format its suffix names."""
+    rng = np.random.default_rng(seed)
+    pixels = np.array(COLOURS[colour]) + rng.integers(-9, 10, (size[1], size[0], 3))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(path)
+    return path
+
+
+@pytest.fixture
+def photo_folder(tmp_path: Path) -> Path:
+    """Thirty pictures, three of each colour, in folders named by their number."""
+    root = tmp_path / "photos"
+    for number, colour in enumerate(COLOURS):
+        for copy in range(3):
+            suffix = ("jpg", "png", "webp")[copy]
+            save_picture(root / f"{copy}" / f"{number:02d}.{suffix}", colour, seed=10 * number + copy)
+    return root
+
+
+@pytest.fixture
+def captions_file(photo_folder: Path) -> Path:
+    """Captions and keywords of ``photo_folder``."""
+    lines = ["file,caption,keywords"]
+    for path in sorted(photo_folder.rglob("*.*")):
+        colour = list(COLOURS)[int(path.stem)]
+        warm = "warm" if colour in ("red", "orange", "yellow", "pink") else "cool"
+        lines.append(f"{path.relative_to(photo_folder).as_posix()},a {colour} sheet,{colour};{warm}")
+    file = photo_folder / "captions.csv"
+    file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return file
