@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +35,7 @@ def toy_encoder() -> ToyEncoder:
     return ToyEncoder()
 
 
-def save_picture(path: Path, colour: str, seed: int = 0, size: tuple[int, int] = (48, 40)) -> Path:
+def _save_picture(path: Path, colour: str, seed: int = 0, size: tuple[int, int] = (48, 40)) -> Path:
     """A picture of one colour with faint noise, in the format its suffix names."""
     rng = np.random.default_rng(seed)
     pixels = np.array(COLOURS[colour]) + rng.integers(-9, 10, (size[1], size[0], 3))
@@ -45,13 +45,20 @@ def save_picture(path: Path, colour: str, seed: int = 0, size: tuple[int, int] =
 
 
 @pytest.fixture
+def save_picture() -> Callable[..., Path]:
+    """``save_picture(path, colour, seed=0, size=(48, 40))``: see ``_save_picture``."""
+    return _save_picture
+
+
+@pytest.fixture
 def photo_folder(tmp_path: Path) -> Path:
     """Thirty pictures, three of each colour, in folders named by their number."""
     root = tmp_path / "photos"
     for number, colour in enumerate(COLOURS):
         for copy in range(3):
             suffix = ("jpg", "png", "webp")[copy]
-            save_picture(root / f"{copy}" / f"{number:02d}.{suffix}", colour, seed=10 * number + copy)
+            path = root / f"{copy}" / f"{number:02d}.{suffix}"
+            _save_picture(path, colour, seed=10 * number + copy)
     return root
 
 

@@ -35,3 +35,14 @@ class MediaError(XmodalError):
 
 class CaptionsError(XmodalError):
     """A captions file cannot be read; the message names the file and the line."""
+
+
+class IndexInterrupted(KeyboardInterrupt):
+    """Ctrl-C during an index run; ``report`` says what was committed before it.
+
+    Not an :class:`XmodalError`: whoever catches errors must not swallow an interrupt.
+    """
+
+    def __init__(self, report: object) -> None:
+        super().__init__("indexing was interrupted")
+        self.report = report

@@ -1,0 +1,64 @@
+"""xmodal: a photo library that answers words, with learned binary codes.
+
+>>> from xmodal import create_hasher
+>>> create_hasher("itq", bits=64).bits
+64
+"""
+
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from xmodal.errors import XmodalError
+    from xmodal.hamming import HammingIndex, Hits
+    from xmodal.hashing import create_hasher, list_hashers, load_hasher
+    from xmodal.library import Library
+    from xmodal.results import Annotation, IndexReport, LibraryInfo, SearchResult, TrainReport
+
+try:
+    __version__ = version("xmodal")
+except PackageNotFoundError:  # a checkout that was never installed, run as `python cli.py`
+    __version__ = "0.0.0+checkout"
+
+# Loaded at first use: `xmodal --help` must not wait for SQLAlchemy.
+_HOME = {
+    "Annotation": "xmodal.results",
+    "HammingIndex": "xmodal.hamming",
+    "Hits": "xmodal.hamming",
+    "IndexReport": "xmodal.results",
+    "Library": "xmodal.library",
+    "LibraryInfo": "xmodal.results",
+    "SearchResult": "xmodal.results",
+    "TrainReport": "xmodal.results",
+    "XmodalError": "xmodal.errors",
+    "create_hasher": "xmodal.hashing",
+    "list_hashers": "xmodal.hashing",
+    "load_hasher": "xmodal.hashing",
+}
+
+__all__ = [
+    "Annotation",
+    "HammingIndex",
+    "Hits",
+    "IndexReport",
+    "Library",
+    "LibraryInfo",
+    "SearchResult",
+    "TrainReport",
+    "XmodalError",
+    "__version__",
+    "create_hasher",
+    "list_hashers",
+    "load_hasher",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'xmodal' has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__
