@@ -69,7 +69,9 @@ def captions_file(photo_folder: Path) -> Path:
     for path in sorted(photo_folder.rglob("*.*")):
         colour = list(COLOURS)[int(path.stem)]
         warm = "warm" if colour in ("red", "orange", "yellow", "pink") else "cool"
-        lines.append(f"{path.relative_to(photo_folder).as_posix()},a {colour} sheet,{colour};{warm}")
+        lines.append(
+            f"{path.relative_to(photo_folder).as_posix()},a {colour} sheet,{colour};{warm}"
+        )
     file = photo_folder / "captions.csv"
     file.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return file

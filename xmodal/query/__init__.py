@@ -1,0 +1,5 @@
+"""From a query's feature to ranked items: the Hamming shortlist, then finer scores."""
+
+from xmodal.query.ranking import CodeIndex, Ranking, rank
+
+__all__ = ["CodeIndex", "Ranking", "rank"]

@@ -1,0 +1,115 @@
+"""From item ids to what a user knows: paths, captions, keywords, and what a library holds."""
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Literal, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import exists, func, select
+from sqlalchemy.orm import Session
+
+from xmodal.results import LibraryInfo
+from xmodal.store.database import Database
+from xmodal.store.models import (
+    Caption,
+    EncoderRecord,
+    File,
+    HasherRecord,
+    Item,
+    ItemKeyword,
+    Keyword,
+    Segment,
+    Volume,
+)
+
+TextSource = Literal["caption", "keyword"]
+
+
+def paths_of(session: Session, ids: NDArray[np.int64]) -> dict[int, Path]:
+    """The path of each picture, the first in order where copies share its content."""
+    rows = session.execute(
+        select(File.item_id, Volume.path, File.relative_path)
+        .join(Volume, Volume.id == File.volume_id)
+        .where(File.item_id.in_([int(i) for i in ids]), File.state == "present")
+        .order_by(Volume.path.desc(), File.relative_path.desc())
+    )
+    return {cast(int, item): Path(volume) / relative for item, volume, relative in rows}
+
+
+def texts_of(
+    session: Session, ids: NDArray[np.int64], sources: Collection[str]
+) -> dict[int, tuple[str, TextSource]]:
+    """Text and source of those text items that belong to a picture which is present.
+
+    A text that is both is a keyword where keywords are among ``sources``.
+    """
+    wanted = [int(i) for i in ids]
+    present = exists().where(File.item_id == Caption.item_id, File.state == "present")
+    found: dict[int, tuple[str, TextSource]] = {}
+    if "caption" in sources:
+        rows = session.execute(
+            select(Item.id, Item.text)
+            .where(Item.id.in_(wanted))
+            .where(exists().where(Caption.text_item_id == Item.id, present))
+        )
+        found |= {i: (cast(str, text), "caption") for i, text in rows}
+    if "keyword" in sources:
+        present = exists().where(File.item_id == ItemKeyword.item_id, File.state == "present")
+        used = exists().where(ItemKeyword.keyword_id == Keyword.id, present)
+        rows = session.execute(
+            select(Keyword.text_item_id, Keyword.name).where(Keyword.text_item_id.in_(wanted), used)
+        )
+        found |= {i: (name, "keyword") for i, name in rows}
+    return found
+
+
+def describe(database: Database, check: bool) -> LibraryInfo:
+    """The counts that ``xmodal info`` prints; with ``check`` also what is damaged."""
+    with database.session() as session:
+
+        def count(column: object, *where: object) -> int:
+            return session.scalar(select(func.count(column)).where(*where)) or 0  # type: ignore[arg-type]
+
+        files = session.execute(select(File.state, func.count()).group_by(File.state)).all()
+        code = session.scalar(
+            select(HasherRecord)
+            .join(EncoderRecord, EncoderRecord.id == HasherRecord.encoder_id)
+            .where(HasherRecord.state == "active")
+            .order_by(EncoderRecord.is_default.desc())
+            .limit(1)
+        )
+        code_bytes = session.scalar(
+            select(func.sum(Segment.count)).where(
+                Segment.hasher_id == (code.id if code else None), Segment.modality == "image"
+            )
+        )
+        return LibraryInfo(
+            path=database.path,
+            bytes=database.path.stat().st_size,
+            volumes=[Path(path) for path in session.scalars(select(Volume.path))],
+            pictures=session.scalar(
+                select(func.count(func.distinct(File.item_id))).where(File.state == "present")
+            )
+            or 0,
+            files={state: number for state, number in files},
+            captions=count(Caption.id),
+            keywords=count(Keyword.id),
+            encoders=_specs(session),
+            hasher=code.name if code else None,
+            bits=code.bits if code else None,
+            trained_on=dict(code.trained_on) if code else {},
+            quality=dict(code.quality) if code else {},
+            code_bytes=int(code_bytes or 0) * (code.bits // 8 if code else 0),
+            problems=database.check() if check else [],
+        )
+
+
+def _specs(session: Session) -> Sequence[str]:
+    return list(
+        session.scalars(
+            select(EncoderRecord.identifier).order_by(
+                EncoderRecord.is_default.desc(), EncoderRecord.id
+            )
+        )
+    )

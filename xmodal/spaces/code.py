@@ -1,0 +1,187 @@
+"""Which code a library uses: the fitted hasher of a feature space, and its replacement.
+
+A library answers from its first picture on: before anything of its own is there, the ``itq`` code is
+fitted on the encoder's background (everyday words and the sample pictures). It is fitted again as
+the library grows, until ``train`` puts a supervised code in its place. A replacement is complete
+before a search sees it, and a killed one leaves only a row that the next writer removes.
+"""
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session
+
+from xmodal.encoders.background import Background
+from xmodal.encoders.base import Features
+from xmodal.hashing import Hasher, create_hasher, load_hasher
+from xmodal.store.database import Database
+from xmodal.store.features import iter_features, read_features
+from xmodal.store.models import Caption, Feature, File, HasherRecord, Item, Keyword
+from xmodal.store.segments import append_codes
+
+DEFAULT_BITS = 128
+# Beyond this many pictures a rotation of at most 1024 bits no longer changes measurably.
+FIT_SAMPLE = 20_000
+CODING_BATCH = 65_536
+
+
+@dataclass(frozen=True)
+class ActiveCode:
+    """The code in use for one encoder: what the pipeline and the searches need of it."""
+
+    hasher_id: int
+    name: str
+    hasher: Hasher
+    trained_on: dict[str, Any]
+
+    def encode_images(self, features: Features) -> NDArray[np.uint8]:
+        return self.hasher.encode_images(features)
+
+    def encode_texts(self, features: Features) -> NDArray[np.uint8]:
+        return self.hasher.encode_texts(features)
+
+
+def active_code(session: Session, encoder_id: int) -> ActiveCode | None:
+    """The code that searches in this feature space use, or None in a new space."""
+    record = session.scalar(
+        select(HasherRecord).where(
+            HasherRecord.encoder_id == encoder_id, HasherRecord.state == "active"
+        )
+    )
+    if record is None:
+        return None
+    hasher = load_hasher(io.BytesIO(record.blob))
+    return ActiveCode(record.id, record.name, hasher, record.trained_on)
+
+
+def ensure_code(database: Database, encoder_id: int, background: Background) -> ActiveCode:
+    """The active code; in a new feature space one fitted on the background alone."""
+    discard_unfinished(database, encoder_id)
+    with database.session() as session:
+        code = active_code(session, encoder_id)
+    if code is not None:
+        return code
+    hasher = create_hasher("itq", bits=DEFAULT_BITS)
+    hasher.fit(background.picture_features, background.word_features)
+    return replace_code(database, encoder_id, hasher, "itq", trained_on={"pictures": 0})
+
+
+def renew_code(
+    database: Database, encoder_id: int, code: ActiveCode, background: Background
+) -> ActiveCode:
+    """The ``itq`` code fitted again when the library has doubled; any other code is kept."""
+    if code.name != "itq":
+        return code
+    fitted_on = int(code.trained_on.get("pictures", 0))
+    with database.session() as session:
+        pictures = count_features(session, encoder_id, "image")
+        if fitted_on >= FIT_SAMPLE or pictures < max(2 * fitted_on, 8):
+            return code
+        images = sample_features(session, encoder_id, "image")
+        texts = sample_features(session, encoder_id, "text")
+    hasher = create_hasher("itq", bits=code.hasher.bits)
+    hasher.fit(
+        np.concatenate([background.picture_features, images]),
+        np.concatenate([background.word_features, texts]),
+    )
+    return replace_code(database, encoder_id, hasher, "itq", trained_on={"pictures": pictures})
+
+
+def replace_code(
+    database: Database,
+    encoder_id: int,
+    hasher: Hasher,
+    name: str,
+    *,
+    trained_on: dict[str, Any],
+    quality: dict[str, Any] | None = None,
+) -> ActiveCode:
+    """Code everything with ``hasher``, then make it the active one in a single transaction.
+
+    Until that transaction commits, searches read the old code; after it, only the new one.
+    """
+    blob = io.BytesIO()
+    hasher.save(blob)
+    with database.transaction() as session:
+        record = HasherRecord(
+            encoder_id=encoder_id,
+            name=name,
+            bits=hasher.bits,
+            blob=blob.getvalue(),
+            trained_on=trained_on,
+            quality=quality or {},
+        )
+        session.add(record)
+        session.flush()
+        hasher_id = record.id
+    for modality in ("image", "text"):
+        encode = hasher.encode_images if modality == "image" else hasher.encode_texts
+        for ids, features in _live_features(database, encoder_id, modality):
+            with database.transaction() as session:
+                append_codes(session, hasher_id, modality, ids, encode(features))
+    with database.transaction() as session:
+        session.execute(
+            delete(HasherRecord).where(
+                HasherRecord.encoder_id == encoder_id, HasherRecord.id != hasher_id
+            )
+        )
+        session.get_one(HasherRecord, hasher_id).state = "active"
+    return ActiveCode(hasher_id, name, hasher, trained_on)
+
+
+def discard_unfinished(database: Database, encoder_id: int) -> None:
+    """Remove replacements that were killed before they were complete."""
+    unfinished = (HasherRecord.encoder_id == encoder_id, HasherRecord.state == "building")
+    with database.session() as session:
+        if session.scalar(select(HasherRecord.id).where(*unfinished).limit(1)) is None:
+            return
+    with database.transaction() as session:
+        session.execute(delete(HasherRecord).where(*unfinished))
+
+
+def count_features(session: Session, encoder_id: int, kind: str) -> int:
+    """How many items of a kind have a feature in this space."""
+    query = (
+        select(func.count())
+        .select_from(Feature)
+        .join(Item, Item.id == Feature.item_id)
+        .where(Feature.encoder_id == encoder_id, Item.kind == kind)
+    )
+    return session.scalar(query) or 0
+
+
+def sample_features(session: Session, encoder_id: int, kind: str) -> Features:
+    """At most ``FIT_SAMPLE`` features of a kind, the same ones for the same library."""
+    ids = np.array(
+        session.scalars(
+            select(Feature.item_id)
+            .join(Item, Item.id == Feature.item_id)
+            .where(Feature.encoder_id == encoder_id, Item.kind == kind)
+            .order_by(Feature.item_id)
+        ).all(),
+        dtype=np.int64,
+    )
+    if len(ids) > FIT_SAMPLE:
+        ids = np.sort(np.random.default_rng(0).choice(ids, FIT_SAMPLE, replace=False))
+    return read_features(session, encoder_id, ids)
+
+
+def _live_features(
+    database: Database, encoder_id: int, modality: str
+) -> Iterator[tuple[NDArray[np.int64], Features]]:
+    """Features of what a search may return: pictures with a present file, texts in use."""
+    with database.session() as session:
+        if modality == "image":
+            live = select(File.item_id).where(File.state == "present")
+        else:
+            live = select(Caption.text_item_id).union(select(Keyword.text_item_id))
+        wanted = {int(i) for i in session.scalars(live) if i is not None}
+        for ids, features in iter_features(session, encoder_id, modality, CODING_BATCH):
+            keep = np.array([int(i) in wanted for i in ids], dtype=bool)
+            if keep.any():
+                yield ids[keep], features[keep]
