@@ -17,11 +17,11 @@ from pathlib import Path
 
 import numpy as np
 from sqlalchemy import select
+from xmodal.store.database import Database
+from xmodal.store.features import read_features
 
 from xmodal.encoders.base import Features, normalise
 from xmodal.library import Library
-from xmodal.store.database import Database
-from xmodal.store.features import read_features
 from xmodal.store.models import Caption, EncoderRecord, File, Item, Volume
 
 K = 10

@@ -13,13 +13,13 @@ from PIL import Image
 from sqlalchemy.orm import Session
 
 from xmodal.encoders import Encoder, load_encoder
-from xmodal.encoders.base import Features
 from xmodal.encoders.background import Background, load_background
+from xmodal.encoders.base import Features
 from xmodal.errors import IndexInterrupted, LibraryError, UsageError
 from xmodal.hamming import to_planes
-from xmodal.ingest.captions import Captions, read_captions
+from xmodal.ingest.captions import read_captions
 from xmodal.ingest.decode import decode_image
-from xmodal.ingest.pipeline import attach_captions, index_volume
+from xmodal.ingest.pipeline import index_volume
 from xmodal.ingest.report import IndexCounts, Progress
 from xmodal.query import CodeIndex, rank
 from xmodal.query.catalog import describe, paths_of, texts_of

@@ -51,7 +51,7 @@ class IndexReport:
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """Label mAP of a code on held-out pictures, 0 to 1, with the half-width of its 95 % interval."""
+    """Label mAP of a code on held-out pictures, 0 to 1, ± the half-width of its 95 % interval."""
 
     text_to_image: float
     image_to_text: float
@@ -60,7 +60,7 @@ class Quality:
 
 @dataclass(frozen=True, slots=True)
 class TrainReport:
-    """What ``train`` learned, how it compares on pictures it did not see, and whether it is used."""
+    """What ``train`` learned, how it compares on unseen pictures, and whether it is used."""
 
     hasher: str
     bits: int

@@ -92,7 +92,7 @@ def describe(database: Database, check: bool) -> LibraryInfo:
                 select(func.count(func.distinct(File.item_id))).where(File.state == "present")
             )
             or 0,
-            files={state: number for state, number in files},
+            files=dict(row._tuple() for row in files),
             captions=count(Caption.id),
             keywords=count(Keyword.id),
             encoders=_specs(session),

@@ -1,7 +1,7 @@
 """Which code a library uses: the fitted hasher of a feature space, and its replacement.
 
-A library answers from its first picture on: before anything of its own is there, the ``itq`` code is
-fitted on the encoder's background (everyday words and the sample pictures). It is fitted again as
+A library answers from its first picture on: before anything of its own is there, the ``itq`` code
+is fitted on the encoder's background (everyday words and the sample pictures). It is fitted again as
 the library grows, until ``train`` puts a supervised code in its place. A replacement is complete
 before a search sees it, and a killed one leaves only a row that the next writer removes.
 """

@@ -5,7 +5,7 @@ Everything here is portable SQL: what only SQLite knows (pragmas, backup) lives 
 """
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy import (
     JSON,
@@ -41,8 +41,8 @@ class PathText(TypeDecorator[str]):
     impl = Text
     cache_ok = True
 
-    _STORE = {0xDC00 + b: 0xF700 + b for b in range(0x80, 0x100)}
-    _LOAD = {stored: surrogate for surrogate, stored in _STORE.items()}
+    _STORE: ClassVar = {0xDC00 + byte: 0xF700 + byte for byte in range(0x80, 0x100)}
+    _LOAD: ClassVar = {0xF700 + byte: 0xDC00 + byte for byte in range(0x80, 0x100)}
 
     def process_bind_param(self, value: str | None, dialect: Any) -> str | None:
         return None if value is None else value.translate(self._STORE)
@@ -169,7 +169,7 @@ class Feature(Base):
 
 
 class HasherRecord(Base):
-    """A fitted hasher. ``state``: ``building`` until all codes are there, ``active``, ``retired``."""
+    """A fitted hasher. ``state``: ``building`` until all codes are there, then ``active``."""
 
     __tablename__ = "hasher"
 
