@@ -1,0 +1,232 @@
+"""The whole of it on real pictures and a real SQLite file, with the toy encoder."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from toy import COLOURS
+from xmodal.store.database import Database
+
+from xmodal.errors import (
+    EncoderError,
+    IndexInterrupted,
+    LibraryBusyError,
+    LibraryError,
+    MediaError,
+    UsageError,
+)
+from xmodal.library import Library, default_library_path
+
+
+@pytest.fixture
+def library(tmp_path: Path, photo_folder: Path, captions_file: Path):
+    with Library.open(tmp_path / "library.db") as library:
+        library.index([photo_folder], captions=captions_file, encoder="toy")
+        yield library
+
+
+def colour_of(path: Path) -> str:
+    return list(COLOURS)[int(path.stem)]
+
+
+def test_a_word_finds_the_pictures_that_show_it(library):
+    for colour in COLOURS:
+        found = library.search(colour, k=3)
+        assert [colour_of(result.path) for result in found] == [colour] * 3
+
+
+def test_results_are_ranked_from_one_with_falling_scores(library):
+    found = library.search("red", k=30)
+    assert [result.rank for result in found] == list(range(1, 31))
+    assert all(a.score >= b.score for a, b in zip(found, found[1:], strict=False))
+    assert all(0 <= result.distance <= 128 for result in found)
+
+
+def test_a_picture_finds_itself_first_at_distance_zero(library, photo_folder):
+    picture = photo_folder / "1" / "02.png"
+    first = library.search(image=picture, k=1)[0]
+    assert (first.path, first.distance) == (picture, 0)
+
+
+def test_a_picture_that_is_not_in_the_library_finds_its_like(library, tmp_path, save_picture):
+    stranger = save_picture(tmp_path / "stranger.png", "purple", seed=999)
+    found = library.search(image=stranger, k=3)
+    assert [colour_of(result.path) for result in found] == ["purple"] * 3
+
+
+def test_annotate_names_the_keywords_and_captions_of_the_library_first(library, photo_folder):
+    found = library.annotate(photo_folder / "0" / "00.jpg", k=6)
+    assert {"red", "a red sheet"} <= {annotation.text for annotation in found}
+    sources = [annotation.source for annotation in found]
+    assert sources[-1] == "vocabulary"
+    assert "vocabulary" not in sources[: sources.index("vocabulary")]
+    assert len(found) == 6
+
+
+def test_annotate_can_be_limited_to_one_source(library, photo_folder):
+    captions = library.annotate(photo_folder / "0" / "00.jpg", k=4, sources=("caption",))
+    assert [annotation.source for annotation in captions] == ["caption"] * 4
+    words = library.annotate(photo_folder / "0" / "00.jpg", k=4, sources=("vocabulary",))
+    assert [annotation.source for annotation in words] == ["vocabulary"] * 4
+
+
+def test_search_ranks_by_codes_alone_when_asked(library):
+    found = library.search("blue", k=3, use_features=False)
+    assert [colour_of(result.path) for result in found] == ["blue"] * 3
+
+
+def test_a_second_run_changes_nothing(library, photo_folder, captions_file):
+    before = library.search("green", k=30)
+    report = library.index([photo_folder], captions=captions_file)
+    assert (report.indexed, report.unchanged, report.moved, report.removed) == (0, 30, 0, 0)
+    assert library.search("green", k=30) == before
+
+
+def test_removed_pictures_are_not_found_any_more(library, photo_folder):
+    for path in photo_folder.rglob("00.*"):
+        path.unlink()
+    report = library.index([photo_folder])
+    assert report.removed == 3
+    assert "red" not in {colour_of(result.path) for result in library.search("red", k=30)}
+
+
+def test_pictures_that_come_back_are_found_again(library, photo_folder, tmp_path):
+    aside = tmp_path / "aside"
+    shutil.move(photo_folder / "0", aside)
+    library.index([photo_folder])
+    assert len(library.search("red", k=30)) == 20
+    shutil.move(aside, photo_folder / "0")
+    report = library.index([photo_folder])
+    assert (report.indexed, report.moved) == (0, 10)
+    assert len(library.search("red", k=30)) == 30
+
+
+def test_one_picture_can_be_indexed_and_searched(tmp_path, photo_folder):
+    with Library.open(tmp_path / "one.db") as library:
+        report = library.index([photo_folder / "0" / "05.jpg"], encoder="toy")
+        assert report.indexed == 1
+        assert [result.path for result in library.search("purple")] == [
+            photo_folder / "0" / "05.jpg"
+        ]
+
+
+def test_the_code_is_fitted_again_as_the_library_grows(tmp_path, photo_folder):
+    with Library.open(tmp_path / "library.db") as library:
+        library.index([photo_folder / "0"], encoder="toy")
+        assert library.info().trained_on == {"pictures": 10}
+        library.index([photo_folder])
+        assert library.info().trained_on == {"pictures": 30}
+        library.index([photo_folder])
+        assert library.info().trained_on == {"pictures": 30}
+
+
+def test_a_second_feature_space_is_refused_and_nothing_is_lost(library, photo_folder):
+    with pytest.raises(EncoderError, match="--add-encoder"):
+        library.index([photo_folder], encoder="toy2")
+    assert len(library.search("red", k=30)) == 30
+    assert library.info().encoders == ["toy:1"]
+
+
+def test_a_second_feature_space_is_added_on_purpose_and_both_answer(library, photo_folder):
+    report = library.index([photo_folder], encoder="toy2", add_encoder=True)
+    assert report.indexed == 30
+    assert library.info().encoders == ["toy:2", "toy:1"]
+    for encoder in (None, "toy", "toy2"):
+        assert colour_of(library.search("red", k=1, encoder=encoder)[0].path) == "red"
+
+
+@pytest.mark.parametrize("query", ["", "   ", "\n"])
+def test_an_empty_query_is_an_error(library, query):
+    with pytest.raises(UsageError, match="empty"):
+        library.search(query)
+
+
+@pytest.mark.parametrize("k", [0, -3])
+def test_k_below_one_is_an_error(library, k, photo_folder):
+    with pytest.raises(UsageError, match=str(k)):
+        library.search("red", k=k)
+    with pytest.raises(UsageError, match=str(k)):
+        library.annotate(photo_folder / "0" / "00.jpg", k=k)
+
+
+def test_a_query_picture_that_is_missing_or_no_picture_is_an_error(library, tmp_path):
+    with pytest.raises(UsageError, match="no such picture"):
+        library.search(image=tmp_path / "none.jpg")
+    text = tmp_path / "text.jpg"
+    text.write_text("not a picture")
+    with pytest.raises(MediaError):
+        library.search(image=text)
+
+
+def test_a_missing_path_creates_no_library(tmp_path):
+    path = tmp_path / "library.db"
+    with pytest.raises(UsageError, match="no such file or folder"):
+        Library.open(path).index([tmp_path / "nowhere"], encoder="toy")
+    assert not path.exists()
+
+
+def test_an_unknown_encoder_creates_no_library(tmp_path, photo_folder):
+    path = tmp_path / "library.db"
+    with pytest.raises(EncoderError, match="toy"):
+        Library.open(path).index([photo_folder], encoder="toyy")
+    assert not path.exists()
+
+
+def test_searching_where_nothing_is_says_how_to_begin(tmp_path):
+    with pytest.raises(LibraryError, match="xmodal index"):
+        Library.open(tmp_path / "none.db").search("red")
+    assert not (tmp_path / "none.db").exists()
+
+
+def test_a_second_writer_is_told_and_readers_go_on(library, photo_folder):
+    other = Database.open(library.path, create=False)
+    with other.writer():
+        with pytest.raises(LibraryBusyError):
+            library.index([photo_folder])
+        assert library.search("red", k=1)
+    other.close()
+
+
+def test_ctrl_c_keeps_what_was_indexed_and_the_next_run_continues(tmp_path, photo_folder):
+    def interrupt(progress):
+        raise KeyboardInterrupt
+
+    path = tmp_path / "library.db"
+    with Library.open(path) as library:
+        with pytest.raises(IndexInterrupted) as caught:
+            library.index([photo_folder], encoder="toy", progress=interrupt)
+        done = caught.value.report.indexed
+        report = library.index([photo_folder])
+        assert report.indexed == 30 - done
+        assert report.unchanged == done
+        assert len(library.search("red", k=30)) == 30
+
+
+def test_a_search_process_imports_neither_torch_nor_open_clip(library):
+    program = (
+        "import sys; from xmodal import Library\n"
+        f"assert Library.open({str(library.path)!r}).search('red')\n"
+        "print({'torch', 'open_clip', 'alembic', 'timm'} & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "set()"
+
+
+def test_the_library_path_comes_from_the_environment_or_the_data_folder(monkeypatch):
+    monkeypatch.setenv("XMODAL_LIBRARY", "somewhere.db")
+    assert default_library_path() == Path("somewhere.db")
+    monkeypatch.delenv("XMODAL_LIBRARY")
+    assert default_library_path().name == "library.db"
+
+
+def test_info_counts_what_the_library_holds(library, photo_folder):
+    info = library.info()
+    assert (info.pictures, info.captions, info.keywords) == (30, 30, 12)
+    assert info.files == {"present": 30}
+    assert info.volumes == [photo_folder]
+    assert (info.hasher, info.bits, info.code_bytes) == ("itq", 128, 30 * 16)
+    assert info.problems == []
