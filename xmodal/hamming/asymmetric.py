@@ -1,0 +1,61 @@
+"""Asymmetric scores: the query keeps its real values, the codes stay bits.
+
+Gordo, Perronnin, Gong and Lazebnik, "Asymmetric distances for binary embeddings", PAMI 2014: most
+of what binarisation costs is lost on the query's side, where keeping the values is free.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xmodal.errors import CodesError
+from xmodal.hamming.packing import check_codes, unpack_signs
+
+# Signs of the eight bits of every byte value, float32 (8, 256).
+_BYTE_SIGNS = unpack_signs(np.arange(256, dtype=np.uint8)[:, None]).T.astype(np.float32)
+
+# Codes whose partial sums stay in cache while the bytes are added up.
+_BLOCK = 16_384
+
+
+def asymmetric_scores(query: NDArray[np.float32], codes: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Inner products of real queries with codes read as signs: ``sum_j query_j * b_j``.
+
+    Each byte of a code looks its part of the sum up in a table of 256 entries that is made once a
+    query; codes are never unpacked.
+
+    Parameters
+    ----------
+    query: float32 ``(bits,)``, or ``(q, bits)`` for a batch: projections or weights, higher is 1.
+    codes: uint8 ``(n, bits // 8)``.
+
+    Returns
+    -------
+    float32 ``(n,)``, or ``(q, n)`` for a batch; higher is nearer.
+
+    Raises
+    ------
+    CodesError: naming the shape or dtype that was expected and the one that was found.
+
+    >>> asymmetric_scores(
+    ...     np.array([3, 1, 1, 1, 1, 1, 1, 1], dtype=np.float32),
+    ...     np.array([[0b11111111], [0b01111111]], dtype=np.uint8),
+    ... )
+    array([10.,  4.], dtype=float32)
+    """
+    query = np.asarray(query)
+    if query.dtype.kind != "f":
+        raise CodesError(f"expected a query of dtype float32, found {query.dtype}")
+    if query.ndim not in (1, 2) or query.shape[-1] % 8:
+        raise CodesError(f"expected a query of shape (bits,) or (q, bits), found {query.shape}")
+    code_bytes = query.shape[-1] // 8
+    codes = check_codes(codes, code_bytes)
+    queries = np.atleast_2d(query).astype(np.float32, copy=False)
+    tables = queries.reshape(len(queries), code_bytes, 8) @ _BYTE_SIGNS
+    scores = np.zeros((len(queries), len(codes)), dtype=np.float32)
+    for start in range(0, len(codes), _BLOCK):
+        columns = np.ascontiguousarray(codes[start : start + _BLOCK].T)
+        for row, table in zip(scores, tables, strict=True):
+            part = row[start : start + _BLOCK]
+            for column, entries in zip(columns, table, strict=True):
+                part += entries[column]
+    return scores[0] if query.ndim == 1 else scores

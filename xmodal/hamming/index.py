@@ -1,0 +1,240 @@
+"""HammingIndex: codes by id, searched exactly, while other threads add and remove."""
+
+import operator
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xmodal.errors import CodesError
+from xmodal.hamming.engine import CHUNK, Chunk, Engine, Neighbours, merge
+from xmodal.hamming.numpy_engine import NumpyEngine
+from xmodal.hamming.packing import check_bits, check_codes, check_planes, to_planes, word_count
+
+ENGINES: dict[str, type[Engine]] = {"numpy": NumpyEngine}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Hits:
+    """The neighbours of ``q`` queries, each row sorted by (distance, id) and padded with -1.
+
+    ``ids`` is int64 ``(q, k)``, ``distances`` int32 ``(q, k)``, in bits.
+    """
+
+    ids: NDArray[np.int64]
+    distances: NDArray[np.int32]
+
+
+class HammingIndex:
+    """An exact index of binary codes.
+
+    Parameters
+    ----------
+    bits: length of the codes, a multiple of 8 from 8 to 1024.
+    engine: ``"auto"``, the name of an engine, or an object that is one.
+
+    The same codes give the same answer with every engine, on every machine: results are sorted
+    by (distance, id). A search sees the codes that were in the index when it began: adding and
+    removing replace what they change and leave what a search holds untouched, so any number of
+    threads may search while others write, and a batch is seen as a whole or not at all.
+
+    >>> index = HammingIndex(bits=8)
+    >>> index.add(np.array([7, 3, 5]), np.array([[0b1], [0b1], [0b111]], dtype=np.uint8))
+    >>> hits = index.search(np.array([[0b0]], dtype=np.uint8), k=4)
+    >>> hits.ids
+    array([[ 3,  7,  5, -1]])
+    >>> hits.distances
+    array([[ 1,  1,  3, -1]], dtype=int32)
+    >>> index.search(np.array([[0b0]], dtype=np.uint8), k=1, allowed=np.array([5, 7])).ids
+    array([[7]])
+    """
+
+    def __init__(self, bits: int, engine: str | Engine = "auto") -> None:
+        self.bits = check_bits(bits)
+        self._bytes = bits // 8
+        self._engine = _engine(engine)
+        self._chunks: tuple[Chunk, ...] = ()
+        self._writing = threading.Lock()
+
+    def __len__(self) -> int:
+        return sum(len(chunk) for chunk in self._chunks)
+
+    def __repr__(self) -> str:
+        return f"<HammingIndex of {len(self):,} codes, {self.bits} bits, {self._engine.name}>"
+
+    def add(self, ids: NDArray[np.int64], codes: NDArray[np.uint8]) -> None:
+        """Add codes.
+
+        Parameters
+        ----------
+        ids: int64 ``(n,)``, 0 or greater, in any order.
+        codes: uint8 ``(n, bits // 8)``; copied.
+
+        Raises
+        ------
+        CodesError: wrong shape, dtype or number; an id that is negative, repeats, or is in the
+            index already. Nothing is added then. An id that was removed may be added again.
+        """
+        self.add_planes(_check_ids(ids).copy(), to_planes(check_codes(codes, self._bytes)))
+
+    def add_planes(self, ids: NDArray[np.int64], planes: NDArray[np.uint64]) -> None:
+        """Add codes that are laid out in planes already, uint64 ``(words, n)``; else as ``add``.
+
+        Where the ids ascend, both arrays are kept, not copied: do not write to them afterwards.
+        """
+        planes = check_planes(planes, word_count(self._bytes))
+        ids = _check_ids(ids)
+        if len(ids) != planes.shape[1]:
+            raise CodesError(
+                f"expected one id a code, found {len(ids)} ids, {planes.shape[1]} codes"
+            )
+        if not len(ids):
+            return
+        self._check_padding(planes)
+        if np.any(ids[1:] <= ids[:-1]):
+            order = np.argsort(ids, kind="stable")
+            ids, planes = ids[order], planes[:, order]
+            _refuse(ids[1:][ids[1:] == ids[:-1]], "more than once among the ids to add")
+        if planes.strides[1] != planes.itemsize:
+            planes = np.ascontiguousarray(planes)
+        with self._writing:
+            for chunk in self._chunks:
+                _refuse(ids[chunk.locate(ids)[1]], "in the index already; remove() it first")
+            parts = range(0, len(ids), CHUNK)
+            new = [Chunk(planes[:, i : i + CHUNK], ids[i : i + CHUNK]) for i in parts]
+            self._chunks = _folded([*self._chunks, *new])
+
+    def remove(self, ids: NDArray[np.int64]) -> None:
+        """Remove codes by id, int64 ``(n,)``.
+
+        Raises
+        ------
+        CodesError: an id repeats or is not in the index. Nothing is removed then.
+        """
+        wanted = np.sort(_check_ids(ids))
+        _refuse(wanted[1:][wanted[1:] == wanted[:-1]], "more than once among the ids to remove")
+        with self._writing:
+            unknown = np.ones(len(wanted), dtype=bool)
+            chunks = []
+            for chunk in self._chunks:
+                places, found = chunk.locate(wanted)
+                unknown[found] = False
+                if len(places):
+                    chunk = chunk.without(places)
+                    if 2 * len(chunk) < len(chunk.ids):
+                        chunk = chunk.compact()
+                if len(chunk.ids):
+                    chunks.append(chunk)
+            _refuse(wanted[unknown], "not in the index")
+            self._chunks = tuple(chunks)
+
+    def search(
+        self, codes: NDArray[np.uint8], k: int, allowed: NDArray[np.int64] | None = None
+    ) -> Hits:
+        """The ``k`` nearest codes of each query.
+
+        Parameters
+        ----------
+        codes: queries, uint8 ``(q, bits // 8)``.
+        k: 1 or greater; rows are padded with -1 where fewer codes are there.
+        allowed: int64 ``(m,)``, the ids that may be found, in any order. Ids without a code in
+            the index are passed over: a filter is made elsewhere and may know more items. An
+            empty array allows nothing.
+
+        Raises
+        ------
+        CodesError: wrong shape or dtype, ``k < 1``.
+        """
+        k = _check_number(k, "k", least=1)
+        queries = to_planes(check_codes(codes, self._bytes))
+        found = self._engine.search(self._selection(allowed), queries, k)
+        hits = Hits(
+            np.full((len(found), k), -1, dtype=np.int64),
+            np.full((len(found), k), -1, dtype=np.int32),
+        )
+        for row, neighbours in enumerate(found):
+            hits.ids[row, : len(neighbours.ids)] = neighbours.ids
+            hits.distances[row, : len(neighbours.ids)] = neighbours.distances
+        return hits
+
+    def search_radius(
+        self, codes: NDArray[np.uint8], radius: int, allowed: NDArray[np.int64] | None = None
+    ) -> list[Neighbours]:
+        """All codes within ``radius`` bits (0 or greater) of each query.
+
+        Returns one ``(ids, distances)`` a query, int64 and int32 ``(found,)``, sorted by
+        (distance, id). ``codes``, ``allowed`` and the errors are those of :meth:`search`.
+        """
+        radius = _check_number(radius, "radius", least=0)
+        queries = to_planes(check_codes(codes, self._bytes))
+        return self._engine.search_radius(self._selection(allowed), queries, radius)
+
+    def _selection(self, allowed: NDArray[np.int64] | None) -> Sequence[Chunk]:
+        """What a search scans: this moment's chunks by first id, cut down to what is allowed."""
+        chunks = sorted(self._chunks, key=lambda chunk: int(chunk.ids[0]))
+        if allowed is None:
+            return chunks
+        wanted = np.unique(_check_ids(allowed, "allowed"))
+        located = ((chunk, chunk.locate(wanted)[0]) for chunk in chunks)
+        return [chunk.only(places) for chunk, places in located if len(places)]
+
+    def _check_padding(self, planes: NDArray[np.uint64]) -> None:
+        used = self.bits % 64
+        if used and np.any(planes[-1] >> np.uint64(used)):
+            raise CodesError(
+                f"expected zeros after the {used} bits that the last plane of {self.bits}-bit "
+                "codes holds, found ones: the planes are of another length or damaged"
+            )
+
+
+def _folded(chunks: list[Chunk]) -> tuple[Chunk, ...]:
+    """Merge the last chunks while they are small and of similar size.
+
+    Every code is then copied a logarithmic number of times, however small the batches are.
+    """
+    while len(chunks) > 1:
+        before, last = len(chunks[-2].ids), len(chunks[-1].ids)
+        if before + last > CHUNK or before > 2 * last:
+            break
+        chunks[-2:] = [merge(chunks[-2:])]
+    return tuple(chunks)
+
+
+def _engine(engine: str | Engine) -> Engine:
+    if not isinstance(engine, str):
+        return engine
+    name = "numpy" if engine == "auto" else engine
+    if name not in ENGINES:
+        raise CodesError(f"no engine {engine!r}; choose auto or one of: {', '.join(ENGINES)}")
+    return ENGINES[name]()
+
+
+def _check_ids(ids: Any, name: str = "ids") -> NDArray[np.int64]:
+    if not isinstance(ids, np.ndarray):
+        raise CodesError(f"expected {name} as a NumPy array, found {type(ids).__name__}")
+    if ids.dtype.kind not in "iu" or not np.can_cast(ids.dtype, np.int64):
+        raise CodesError(f"expected {name} of dtype int64, found {ids.dtype}")
+    if ids.ndim != 1:
+        raise CodesError(f"expected {name} of shape (n,), found {ids.shape}")
+    if len(ids) and ids.min() < 0:
+        raise CodesError(f"expected {name} of 0 or greater, found {ids.min()}")
+    return np.ascontiguousarray(ids, dtype=np.int64)
+
+
+def _check_number(value: Any, name: str, least: int) -> int:
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise CodesError(f"expected {name} as an integer, found {value!r}") from None
+    if number < least:
+        raise CodesError(f"{name} must be at least {least}, not {number}")
+    return number
+
+
+def _refuse(ids: NDArray[np.int64], reason: str) -> None:
+    if len(ids):
+        more = f" (and {len(ids) - 3:,} more)" if len(ids) > 3 else ""
+        raise CodesError(f"id {', '.join(map(str, ids[:3].tolist()))}{more}: {reason}")

@@ -1,0 +1,141 @@
+"""The NumPy engine: the reference that every other engine must equal, and fast enough for many.
+
+Codes pass in blocks that stay in cache while all queries are compared with them. A query keeps the
+best candidates so far; once it has ``k``, the worst of them bounds what later blocks may add.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xmodal.hamming.engine import Chunk, Neighbours
+
+# Codes a block: two planes, the XOR and the distances of it (about .4 MB) fit a core's L2 cache,
+# and a block costs enough that NumPy's overhead per call does not show.
+BLOCK = 16_384
+
+Distances = NDArray[np.unsignedinteger[Any]]  # uint8 where the length of the codes allows it
+
+
+class NumpyEngine:
+    """Exact scan with :func:`numpy.bitwise_count` over word planes."""
+
+    name = "numpy"
+
+    def search(
+        self, chunks: Sequence[Chunk], queries: NDArray[np.uint64], k: int
+    ) -> list[Neighbours]:
+        best = [_Best(k) for _ in range(queries.shape[1])]
+        for ids, planes in _blocks(chunks):
+            for query, distances in enumerate(_distances(planes, queries)):
+                best[query].offer(ids, distances)
+        return [candidates.result() for candidates in best]
+
+    def search_radius(
+        self, chunks: Sequence[Chunk], queries: NDArray[np.uint64], radius: int
+    ) -> list[Neighbours]:
+        found: list[list[Neighbours]] = [[] for _ in range(queries.shape[1])]
+        for ids, planes in _blocks(chunks):
+            for query, distances in enumerate(_distances(planes, queries)):
+                if distances.min() <= radius:
+                    hit = np.flatnonzero(distances <= radius)
+                    found[query].append(Neighbours(ids[hit], distances[hit].astype(np.int32)))
+        return [_sorted(_joined(parts)) for parts in found]
+
+
+class _Best:
+    """The ``k`` nearest codes of one query among the blocks it was offered."""
+
+    def __init__(self, k: int) -> None:
+        self._k = k
+        self._parts: list[Neighbours] = []
+        self._count = 0
+        self._bound: int | None = None
+        self._largest_id = -1
+
+    def offer(self, ids: NDArray[np.int64], distances: Distances) -> None:
+        """Take from a block (ids ascending, not empty) what may be among the ``k`` nearest."""
+        if self._bound is None:
+            self._take(ids, distances)
+        else:
+            # A tie with the bound wins by its id only, so not where all ids are larger.
+            limit = self._bound - int(ids[0] > self._largest_id)
+            if distances.min() <= limit:
+                near = np.flatnonzero(distances <= limit)
+                self._take(ids[near], distances[near])
+        self._largest_id = max(self._largest_id, int(ids[-1]))
+
+    def result(self) -> Neighbours:
+        return _sorted(_nearest(_joined(self._parts), self._k))
+
+    def _take(self, ids: NDArray[np.int64], distances: Distances) -> None:
+        self._parts.append(Neighbours(ids, distances.astype(np.int32)))
+        self._count += len(ids)
+        # Pruning at twice k makes its cost per candidate constant.
+        if self._count >= self._k and (self._bound is None or self._count >= 2 * self._k):
+            best = _nearest(_joined(self._parts), self._k)
+            self._parts, self._count = [best], self._k
+            self._bound = int(best.distances.max())
+
+
+def _blocks(
+    chunks: Sequence[Chunk],
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint64]]]:
+    """Ids and planes of the kept codes, at most ``BLOCK`` at a time, never none."""
+    for chunk in chunks:
+        for start in range(0, len(chunk.ids), BLOCK):
+            ids = chunk.ids[start : start + BLOCK]
+            planes = chunk.planes[:, start : start + BLOCK]
+            if chunk.keep is not None:
+                keep = np.flatnonzero(chunk.keep[start : start + BLOCK])
+                ids, planes = ids[keep], planes[:, keep]
+            if len(ids):
+                yield ids, planes
+
+
+def _distances(planes: NDArray[np.uint64], queries: NDArray[np.uint64]) -> Iterator[Distances]:
+    """Distances ``(n,)`` of a block to each query; the next one overwrites the array."""
+    words, n = planes.shape
+    differing = np.empty(n, dtype=np.uint64)
+    ones = np.empty(n, dtype=np.uint8)
+    total: Distances = np.empty(n, dtype=np.uint8 if 64 * words <= 255 else np.uint16)
+    for query in range(queries.shape[1]):
+        for word in range(words):
+            np.bitwise_xor(planes[word], queries[word, query], out=differing)
+            if word == 0:
+                np.bitwise_count(differing, out=total)
+            else:
+                np.bitwise_count(differing, out=ones)
+                np.add(total, ones, out=total)
+        yield total
+
+
+def _nearest(candidates: Neighbours, k: int) -> Neighbours:
+    """The first ``k`` in the order (distance, id), themselves in no order."""
+    ids, distances = candidates
+    if len(ids) <= k:
+        return candidates
+    last = np.partition(distances, k - 1)[k - 1]
+    nearer = np.flatnonzero(distances < last)
+    tied = np.flatnonzero(distances == last)
+    wanted = k - len(nearer)
+    if wanted < len(tied):
+        tied = tied[np.argpartition(ids[tied], wanted - 1)[:wanted]]
+    chosen = np.concatenate([nearer, tied])
+    return Neighbours(ids[chosen], distances[chosen])
+
+
+def _joined(parts: list[Neighbours]) -> Neighbours:
+    if not parts:
+        return Neighbours(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int32))
+    return Neighbours(
+        np.concatenate([part.ids for part in parts]),
+        np.concatenate([part.distances for part in parts]),
+    )
+
+
+def _sorted(candidates: Neighbours) -> Neighbours:
+    order = np.lexsort((candidates.ids, candidates.distances))
+    return Neighbours(candidates.ids[order], candidates.distances[order])
