@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -40,7 +41,7 @@ def test_a_word_finds_the_pictures_that_show_it(library):
 def test_results_are_ranked_from_one_with_falling_scores(library):
     found = library.search("red", k=30)
     assert [result.rank for result in found] == list(range(1, 31))
-    assert all(a.score >= b.score for a, b in zip(found, found[1:], strict=False))
+    assert all(a.score >= b.score for a, b in pairwise(found))
     assert all(0 <= result.distance <= 128 for result in found)
 
 

@@ -58,7 +58,7 @@ class Library:
         self._offline = offline or os.environ.get("XMODAL_OFFLINE", "") not in ("", "0")
         self._notify = notify or (lambda message: None)
         self._database: Database | None = None
-        self._encoders: dict[str, Encoder] = {}
+        self._encoders: dict[str, Encoder] = {}  # by the spec that loaded them
         self._indexes: dict[tuple[int, str], CodeIndex] = {}
 
     @classmethod
@@ -120,6 +120,7 @@ class Library:
         roots = _existing(paths)
         table = read_captions(Path(captions)) if captions is not None else None
         if self._database is None:
+            self._load_encoder(encoder or "auto")  # an unknown name must not leave a file behind
             self._database = Database.open(self.path, create=True)
         database = self._database
         counts = IndexCounts()
@@ -255,15 +256,15 @@ class Library:
         return self._database
 
     def _load_encoder(self, spec: str) -> Encoder:
-        return load_encoder(spec, offline=self._offline, notify=self._notify)
+        if spec not in self._encoders:
+            encoder = load_encoder(spec, offline=self._offline, notify=self._notify)
+            self._encoders[spec] = self._encoders[encoder.spec] = encoder
+        return self._encoders[spec]
 
     def _encoder(self, space: Space) -> Encoder:
-        if space.identifier not in self._encoders:
-            self._encoders[space.identifier] = space.verified(self._load_encoder(space.spec))
-        return self._encoders[space.identifier]
+        return space.verified(self._load_encoder(space.spec))
 
     def _background(self, encoder: Encoder) -> Background:
-        self._encoders.setdefault(encoder.id, encoder)
         return load_background(encoder, self._notify)
 
     def _image_feature(self, space: Space, image: str | Path | Image.Image) -> Features:
