@@ -1,0 +1,62 @@
+"""What the ingest room tells its callers: counts, failures and progress."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A file, or a folder, that could not be read, and why in plain words."""
+
+    path: Path
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is: ``done`` of ``total`` files, ``path`` the one just finished."""
+
+    done: int
+    total: int
+    path: Path
+    failed: int
+
+
+@dataclass(slots=True)
+class IndexCounts:
+    """What an index run did; it grows during the run, so an interrupted run can report it.
+
+    ``indexed`` pictures were decoded and encoded. ``unchanged`` files have the size, time and
+    place they had, or at least the content. ``moved`` files were recognised without decoding:
+    renamed, moved, copied, or back after they were missing. ``removed`` files are gone.
+    ``failures`` are listed on every run until they are gone or can be read. ``notes`` are
+    sentences for the user about what was decided on the way.
+    """
+
+    indexed: int = 0
+    unchanged: int = 0
+    moved: int = 0
+    removed: int = 0
+    failures: list[Failure] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def failed(self) -> int:
+        return len(self.failures)
+
+
+@dataclass(slots=True)
+class CaptionCounts:
+    """What attaching a captions file did.
+
+    ``pictures`` of the library are named by the file, by ``rows`` of its lines; ``added`` and
+    ``removed`` count captions and keywords of single pictures; ``encoded`` counts new texts.
+    ``unmatched`` says of every other row its line, its file and why it found no picture.
+    """
+
+    rows: int = 0
+    pictures: int = 0
+    added: int = 0
+    removed: int = 0
+    encoded: int = 0
+    unmatched: list[str] = field(default_factory=list)
