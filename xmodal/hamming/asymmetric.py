@@ -13,8 +13,8 @@ from xmodal.hamming.packing import check_codes, unpack_signs
 # Signs of the eight bits of every byte value, float32 (8, 256).
 _BYTE_SIGNS = unpack_signs(np.arange(256, dtype=np.uint8)[:, None]).T.astype(np.float32)
 
-# Codes whose partial sums stay in cache while the bytes are added up.
-_BLOCK = 16_384
+# Codes at a time: their bytes as indices stay in cache while all queries look them up.
+_BLOCK = 4096
 
 
 def asymmetric_scores(query: NDArray[np.float32], codes: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -53,7 +53,8 @@ def asymmetric_scores(query: NDArray[np.float32], codes: NDArray[np.uint8]) -> N
     tables = queries.reshape(len(queries), code_bytes, 8) @ _BYTE_SIGNS
     scores = np.zeros((len(queries), len(codes)), dtype=np.float32)
     for start in range(0, len(codes), _BLOCK):
-        columns = np.ascontiguousarray(codes[start : start + _BLOCK].T)
+        # Widened once for all queries: NumPy would widen byte indices at every look-up.
+        columns = codes[start : start + _BLOCK].T.astype(np.intp, order="C")
         for row, table in zip(scores, tables, strict=True):
             part = row[start : start + _BLOCK]
             for column, entries in zip(columns, table, strict=True):
