@@ -1,0 +1,95 @@
+"""`xmodal index`: bring the library up to date with folders of pictures."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from xmodal.cli.options import AsJson, LibraryFile, Offline, open_library
+from xmodal.cli.output import note, print_json
+from xmodal.cli.progress import show_progress
+from xmodal.errors import IndexInterrupted
+
+if TYPE_CHECKING:
+    from xmodal.results import IndexReport
+
+COUNTS = ("indexed", "unchanged", "moved", "removed", "failed")
+
+
+def index(
+    context: typer.Context,
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="PATH", help="Folders, or single pictures.")
+    ],
+    captions: Annotated[
+        Path | None,
+        typer.Option(
+            "--captions",
+            metavar="FILE.csv",
+            help="Captions and keywords: columns file, caption, keywords (a;b;c).",
+            show_default=False,
+        ),
+    ] = None,
+    encoder: Annotated[
+        str | None,
+        typer.Option(
+            "--encoder",
+            metavar="NAME",
+            help="auto, bundled, default, multilingual, open_clip:MODEL/PRETRAINED, or a plug-in. "
+            "Default: the library's own; auto for a new library.",
+            show_default=False,
+        ),
+    ] = None,
+    add_encoder: Annotated[
+        bool,
+        typer.Option(
+            "--add-encoder",
+            help="Add --encoder to a library that was made with another one, and search with it.",
+        ),
+    ] = False,
+    as_json: AsJson = False,
+    library: LibraryFile = None,
+    offline: Offline = False,
+) -> None:
+    """Index folders of pictures: new ones are read, renamed and copied ones recognised.
+
+    \b
+    Examples:
+      xmodal index ~/Photos
+      xmodal index ~/Photos --captions words.csv
+      xmodal index ~/Photos --encoder bundled --offline
+
+    Run it again whenever you like: only what is new is read. Ctrl-C keeps what was indexed, and the
+    next run continues. Files that cannot be read are listed with the reason, the rest goes on, and
+    the exit code is 2. With --json the fields are indexed, unchanged, moved, removed, failed and
+    seconds.
+    """
+    interrupted = False
+    with open_library(context, library, offline, create=True) as opened:
+        try:
+            with show_progress() as progress:
+                report = opened.index(
+                    paths,
+                    captions=captions,
+                    encoder=encoder,
+                    add_encoder=add_encoder,
+                    progress=progress,
+                )
+        except IndexInterrupted as interrupt:
+            report = cast("IndexReport", interrupt.report)
+            interrupted = True
+    for failure in report.failures:
+        note(f"skipped {failure.path}: {failure.reason}")
+    for remark in report.notes:
+        note(remark)
+    counts = {name: getattr(report, name) for name in COUNTS}
+    if as_json:
+        print_json({**counts, "seconds": report.seconds})
+    else:
+        done = ", ".join(f"{count:,} {name}" for name, count in counts.items())
+        typer.echo(f"{done} in {report.seconds:,.1f} s")
+    if interrupted:
+        note("interrupted; what was indexed stays, and the same command continues from there")
+        raise typer.Exit(130)
+    if report.failed:
+        raise typer.Exit(2)

@@ -1,0 +1,68 @@
+"""Options that several commands share, and the library that they lead to.
+
+Nothing here or in a command's module imports what a help page does not need.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from xmodal.cli.output import note
+
+if TYPE_CHECKING:
+    from xmodal.library import Library
+
+LibraryFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--library",
+        metavar="FILE",
+        help="The library to use. Default: $XMODAL_LIBRARY, else library.db in your data folder.",
+        show_default=False,
+    ),
+]
+Offline = Annotated[
+    bool,
+    typer.Option(
+        "--offline",
+        help="Open no connection, not even for an encoder's weights. Also: XMODAL_OFFLINE=1.",
+    ),
+]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object a line instead of a table.")
+]
+Count = Annotated[int, typer.Option("-k", metavar="N", help="Print at most N results.")]
+SearchEncoder = Annotated[
+    str | None,
+    typer.Option(
+        "--encoder",
+        metavar="NAME",
+        help="Search with this one of the library's encoders. Default: the library's main one.",
+        show_default=False,
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Shared:
+    """The options given before the command; those given after it win."""
+
+    library: Path | None = None
+    offline: bool = False
+
+
+def open_library(
+    context: typer.Context, library: Path | None, offline: bool, *, create: bool = False
+) -> "Library":
+    """The library that the options before and after the command name."""
+    from xmodal.library import Library
+
+    shared = context.find_object(Shared) or Shared()
+    return Library.open(
+        library or shared.library,
+        create=create,
+        offline=offline or shared.offline,
+        notify=note,
+    )

@@ -1,0 +1,137 @@
+"""What reaches the user: tables on a terminal, tab-separated lines in a pipe, JSON on request.
+
+Results go to stdout, everything else to stderr. Rich is imported for a terminal only.
+"""
+
+import codecs
+import json
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from io import TextIOWrapper
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Cell = str | Path
+
+
+def prepare_streams() -> None:
+    """Make any path printable, whatever bytes it is made of.
+
+    A pipe receives the bytes that the file system has, so that `xargs` finds the file; what the
+    locale cannot express is escaped.
+    """
+    codecs.register_error("xmodal.bytes", _bytes_or_escape)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="xmodal.bytes")
+
+
+def stop_writing() -> None:
+    """Send what is still buffered nowhere, after the reader of a pipe has gone."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(nowhere, stream.fileno())
+
+
+def note(message: str) -> None:
+    """One line on stderr."""
+    print(f"xmodal: {_one_line(message)}", file=sys.stderr, flush=True)
+
+
+def print_json(record: "DataclassInstance | dict[str, Any]") -> None:
+    """One JSON object in one line of ASCII, valid in every locale; paths become strings."""
+    fields = record if isinstance(record, dict) else asdict(record)
+    print(json.dumps(fields, default=str))
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[Cell]], right: int = 0) -> None:
+    """A table with a head on a terminal; tab-separated lines without one elsewhere.
+
+    The first ``right`` columns hold numbers. Long cells are folded, never cut.
+    """
+    if not sys.stdout.isatty():
+        for row in rows:
+            print("\t".join(_plain(cell) for cell in row))
+        return
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="right" if number < right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(_styled(cell) for cell in row))
+    Console(highlight=False).print(table)
+
+
+def print_facts(facts: Iterable[tuple[str, Cell]]) -> None:
+    """Names and values: aligned on a terminal, tab-separated elsewhere."""
+    if not sys.stdout.isatty():
+        for name, value in facts:
+            print(f"{name}\t{_plain(value)}")
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in facts:
+        table.add_row(name, _styled(value))
+    Console(highlight=False).print(table)
+
+
+def size(count: int) -> str:
+    """A number of bytes for people: ``1.6 GB``, decimal as disks are sold.
+
+    >>> size(999), size(1600), size(1_600_000_000)
+    ('999 bytes', '1.6 kB', '1.6 GB')
+    """
+    if count < 1000:
+        return f"{count} bytes"
+    value = float(count)
+    for unit in ("kB", "MB", "GB", "TB"):  # noqa: B007 (the unit reached is the answer)
+        value /= 1000
+        if value < 999.95:
+            break
+    return f"{value:.1f} {unit}"
+
+
+def _bytes_or_escape(error: UnicodeError) -> tuple[str | bytes, int]:
+    try:
+        return codecs.lookup_error("surrogateescape")(error)
+    except UnicodeError:
+        return codecs.lookup_error("backslashreplace")(error)
+
+
+def _plain(cell: Cell) -> str:
+    """A path is left as it is: what reads the pipe may open it."""
+    return str(cell) if isinstance(cell, Path) else _one_line(cell)
+
+
+def _styled(cell: Cell) -> Any:
+    """A cell for the terminal; a path opens the file where the terminal knows links."""
+    from rich.text import Text
+
+    if not isinstance(cell, Path):
+        return Text(_visible(_one_line(cell)))
+    return Text(_visible(str(cell)), style=f"link {cell.as_uri()}" if cell.is_absolute() else "")
+
+
+def _visible(text: str) -> str:
+    """Text without what would steer the terminal or cannot be encoded: names may hold anything."""
+    if text.isprintable():
+        return text
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text
+    )
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
