@@ -3,14 +3,15 @@
 import threading
 import warnings
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from importlib.metadata import version
+from io import BufferedIOBase
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO
+from typing import Any
 
 from PIL import Image, ImageFile
 
@@ -59,7 +60,7 @@ class Picture:
     height: int
 
 
-def decode_image(source: Path | BinaryIO, min_side: int) -> Image.Image:
+def decode_image(source: Path | BufferedIOBase, min_side: int) -> Image.Image:
     """The picture as upright RGB, reduced where that saves work.
 
     The smaller side keeps at least ``min_side`` pixels (or its own size, if that is less). The
@@ -77,7 +78,7 @@ def decode_image(source: Path | BinaryIO, min_side: int) -> Image.Image:
     return decode_picture(source, min_side).image
 
 
-def decode_picture(source: Path | BinaryIO, min_side: int) -> Picture:
+def decode_picture(source: Path | BufferedIOBase, min_side: int) -> Picture:
     """:func:`decode_image`, together with the size of the original."""
     if isinstance(source, Path):
         try:
@@ -128,15 +129,13 @@ def decoder_versions() -> str:
 @cache
 def _readers() -> dict[str, tuple[Callable[..., Any], Callable[[bytes], bool | str] | None]]:
     """Pillow's plug-ins by format: what opens a stream, and what accepts its first bytes."""
-    try:
+    with suppress(ImportError):  # HEIC is an extra; without it such files are not pictures here
         import_module("pillow_heif").register_heif_opener()
-    except ImportError:
-        pass  # HEIC is an extra; without it such files are not pictures here
     Image.init()
     return {name: Image.OPEN[name] for name in FORMATS if name in Image.OPEN}
 
 
-def _open(stream: BinaryIO) -> ImageFile.ImageFile:
+def _open(stream: BufferedIOBase) -> ImageFile.ImageFile:
     """The picture's header.
 
     This is ``Image.open`` without its limit on pixels, which would refuse large JPEGs that are

@@ -2,8 +2,8 @@
 
 import hashlib
 import unicodedata
+from io import BufferedIOBase
 from pathlib import Path
-from typing import BinaryIO
 
 HASH_BYTES = 16
 
@@ -12,7 +12,7 @@ def _blake2b() -> "hashlib.blake2b":
     return hashlib.blake2b(digest_size=HASH_BYTES)
 
 
-def content_hash(source: Path | BinaryIO) -> bytes:
+def content_hash(source: Path | BufferedIOBase) -> bytes:
     """BLAKE2b (RFC 7693) of a file's bytes, 16 bytes, read as a stream.
 
     An open binary stream is read from where it stands. Raises OSError when it cannot be read.

@@ -1,0 +1,103 @@
+"""Reading files in threads: what each one holds, decoded only if its content is new."""
+
+import os
+from collections import deque
+from collections.abc import Generator, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+from xmodal.errors import MediaError
+from xmodal.ingest.decode import Picture, decode_picture
+from xmodal.ingest.identity import content_hash
+from xmodal.ingest.scope import Scope
+from xmodal.ingest.walk import FoundFile
+
+# Decoding is bound by the processor; more threads than this only hold more pictures.
+THREADS = min(8, os.cpu_count() or 1)
+CHANGED = "changed while being read"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What was found in one file.
+
+    Exactly one of these holds: ``picture`` is there (new content); ``reason`` is there (it could
+    not be read; ``lasting`` if the content itself is to blame); ``busy`` (another file of this
+    run with the same content is being decoded); none of them (the content is known).
+    ``file`` has the size and time of what was read.
+    """
+
+    file: FoundFile
+    content_hash: bytes | None = None
+    picture: Picture | None = None
+    reason: str | None = None
+    lasting: bool = False
+    busy: bool = False
+
+
+class Reader:
+    """Reads the files of one run; ``known`` and ``broken`` are kept up to date by the caller.
+
+    ``known`` holds the content hashes of pictures that need no decoding, ``broken`` those that
+    cannot be decoded, with the reason.
+    """
+
+    def __init__(self, scope: Scope, min_side: int, known: set[bytes]) -> None:
+        self.known = known
+        self.broken: dict[bytes, str] = {}
+        self._scope = scope
+        self._min_side = min_side
+        self._claims: dict[bytes, str] = {}
+
+    def read_all(self, files: Iterable[FoundFile], ahead: int) -> Generator[Reading, None, None]:
+        """The readings in the order of ``files``, at most ``ahead`` of them in memory.
+
+        The order makes ids, and so the order of equal search results, the same on every machine.
+        """
+        self._claims.clear()
+        pool = ThreadPoolExecutor(THREADS, thread_name_prefix="xmodal-decode")
+        try:
+            window: deque[Future[Reading]] = deque()
+            for file in files:
+                window.append(pool.submit(self._read, file))
+                if len(window) >= ahead:
+                    yield window.popleft().result()
+            while window:
+                yield window.popleft().result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+    def _read(self, file: FoundFile) -> Reading:
+        path = self._scope.path(file.relative_path)
+        digest = None
+        try:
+            with path.open("rb") as stream:
+                before = os.fstat(stream.fileno())
+                file = FoundFile(file.relative_path, before.st_size, before.st_mtime_ns)
+                digest = content_hash(stream)
+                reading = self._recognise(file, digest)
+                if reading is None:
+                    stream.seek(0)
+                    try:
+                        picture = decode_picture(stream, self._min_side)
+                        reading = Reading(file, digest, picture=picture)
+                    except MediaError as error:
+                        reading = Reading(file, digest, reason=str(error), lasting=True)
+            after = path.stat()
+        except OSError as error:
+            reason = f"cannot be read: {error.strerror or error}"
+            return Reading(file, digest, reason=reason)
+        if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
+            return Reading(file, reason=CHANGED)
+        return reading
+
+    def _recognise(self, file: FoundFile, digest: bytes) -> Reading | None:
+        """The reading if the content alone tells it, without decoding."""
+        if digest in self.known:
+            return Reading(file, digest)
+        if digest in self.broken:
+            return Reading(file, digest, reason=self.broken[digest], lasting=True)
+        # setdefault is atomic: of several copies exactly one thread decodes.
+        if self._claims.setdefault(digest, file.relative_path) != file.relative_path:
+            return Reading(file, digest, busy=True)
+        return None

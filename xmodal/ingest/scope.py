@@ -1,0 +1,121 @@
+"""Which part of the library an index run is about: the volume, the folder, what is known there."""
+
+import os
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+from sqlalchemy import delete, literal, select, update
+from sqlalchemy.orm import Session
+
+from xmodal.store.models import Feature, File, PathText, Volume
+
+T = TypeVar("T")
+# Values in one IN (…): far below what any database takes, large enough to be worth the query.
+CHUNK = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """A folder of a volume. ``prefix`` leads from the volume to it: empty, or ends in ``/``.
+
+    ``absorbed`` are the prefixes, inside the volume, of volumes that became part of it.
+    """
+
+    volume_id: int
+    volume: Path
+    prefix: str
+    absorbed: tuple[str, ...] = ()
+
+    def path(self, relative_path: str) -> Path:
+        return self.volume / relative_path
+
+
+class KnownFile(NamedTuple):
+    """The record of a file; ``encoded`` says whether its picture has a feature in this space."""
+
+    id: int
+    relative_path: str
+    size: int
+    mtime_ns: int
+    content_hash: bytes | None
+    state: str
+    reason: str | None
+    decoder: str | None
+    encoded: bool
+
+
+def chunks(values: Collection[T], size: int = CHUNK) -> Iterator[Sequence[T]]:
+    """The values in lists of at most ``size``."""
+    listed = list(values)
+    for start in range(0, len(listed), size):
+        yield listed[start : start + size]
+
+
+def open_scope(session: Session, root: Path) -> Scope:
+    """The scope of ``root`` (absolute, links resolved), in the volume that it belongs to.
+
+    A folder inside a known volume is a part of that volume. A folder around known volumes
+    becomes their common volume, and their files get paths relative to it; otherwise a new
+    volume begins.
+    """
+    known = {Path(volume.path): volume.id for volume in session.scalars(select(Volume))}
+    for path, volume_id in known.items():
+        if root.is_relative_to(path):
+            return Scope(volume_id, path, _prefix(root, path))
+    volume = Volume(path=str(root))
+    session.add(volume)
+    session.flush()
+    absorbed = []
+    for path, volume_id in sorted(known.items()):
+        if path.is_relative_to(root):
+            prefix = _prefix(path, root)
+            absorbed.append(prefix)
+            session.execute(
+                update(File)
+                .where(File.volume_id == volume_id)
+                .values(
+                    volume_id=volume.id,
+                    relative_path=literal(prefix, PathText) + File.relative_path,
+                )
+                .execution_options(synchronize_session=False)
+            )
+            session.execute(delete(Volume).where(Volume.id == volume_id))
+    return Scope(volume.id, root, "", tuple(absorbed))
+
+
+def known_files(
+    session: Session, scope: Scope, encoder_id: int, only: Sequence[str] | None = None
+) -> dict[str, KnownFile]:
+    """The records below the scope, or of the paths ``only``, by path relative to the volume."""
+    query = (
+        select(
+            File.id,
+            File.relative_path,
+            File.size,
+            File.mtime_ns,
+            File.content_hash,
+            File.state,
+            File.reason,
+            File.decoder,
+            Feature.item_id.is_not(None),
+        )
+        .outerjoin(Feature, (Feature.encoder_id == encoder_id) & (Feature.item_id == File.item_id))
+        .where(File.volume_id == scope.volume_id)
+    )
+    if only is None:
+        inside = File.relative_path.startswith(scope.prefix, autoescape=True)
+        queries = [query.where(inside) if scope.prefix else query]
+    else:
+        queries = [query.where(File.relative_path.in_(chunk)) for chunk in chunks(only)]
+    files = (KnownFile._make(row) for each in queries for row in session.execute(each))
+    # LIKE ignores case in some databases.
+    return {
+        file.relative_path: file for file in files if file.relative_path.startswith(scope.prefix)
+    }
+
+
+def _prefix(inner: Path, outer: Path) -> str:
+    relative = inner.relative_to(outer).as_posix()
+    return "" if relative == os.curdir else relative + "/"
