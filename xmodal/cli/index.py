@@ -51,7 +51,7 @@ def index(
     library: LibraryFile = None,
     offline: Offline = False,
 ) -> None:
-    """Index folders of pictures: new ones are read, renamed and copied ones recognised.
+    """Index folders of pictures; only what is new is read.
 
     \b
     Examples:
@@ -59,10 +59,10 @@ def index(
       xmodal index ~/Photos --captions words.csv
       xmodal index ~/Photos --encoder bundled --offline
 
-    Run it again whenever you like: only what is new is read. Ctrl-C keeps what was indexed, and the
-    next run continues. Files that cannot be read are listed with the reason, the rest goes on, and
-    the exit code is 2. With --json the fields are indexed, unchanged, moved, removed, failed and
-    seconds.
+    Run it again whenever you like: renamed, moved and copied files are recognised. Ctrl-C keeps
+    what was indexed, and the next run continues. Files that cannot be read are listed with the
+    reason, the rest goes on, and the exit code is 2. With --json the fields are indexed,
+    unchanged, moved, removed, failed and seconds.
     """
     interrupted = False
     with open_library(context, library, offline, create=True) as opened:

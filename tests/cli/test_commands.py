@@ -1,0 +1,223 @@
+"""Each command does its job, prints what is documented, and ends with grep's exit codes."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from typer.testing import Result
+
+Run = Callable[..., Result]
+
+
+def rows(result: Result) -> list[list[str]]:
+    """The cells of tab-separated output."""
+    return [line.split("\t") for line in result.stdout.splitlines()]
+
+
+def test_words_find_the_picture_that_shows_them(run: Run, indexed: Path) -> None:
+    result = run("search", "red")
+    assert result.exit_code == 0
+    table = rows(result)
+    assert [row[0] for row in table] == [str(i) for i in range(1, 11)]
+    assert {Path(row[-1]) for row in table[:3]} == set(indexed.rglob("00.*"))
+
+
+def test_unquoted_words_are_one_query(run: Run, indexed: Path) -> None:
+    assert run("search", "red", "blue").stdout == run("search", "red blue").stdout
+
+
+def test_a_picture_finds_itself_first(run: Run, indexed: Path) -> None:
+    picture = indexed / "1" / "04.png"
+    result = run("search", "--image", picture, "-k", 3)
+    assert result.exit_code == 0
+    assert len(rows(result)) == 3
+    assert rows(result)[0][-1] == str(picture)
+
+
+def test_search_json_has_exactly_the_documented_fields(run: Run, indexed: Path) -> None:
+    result = run("search", "green", "--json", "-k", "4")
+    records = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [record["rank"] for record in records] == [1, 2, 3, 4]
+    for record in records:
+        assert list(record) == ["rank", "path", "distance", "score"]
+        assert Path(record["path"]).is_file()
+        assert isinstance(record["distance"], int)
+        assert isinstance(record["score"], float)
+
+
+def test_annotate_names_the_colour_from_the_captions(run: Run, indexed: Path) -> None:
+    result = run("annotate", indexed / "0" / "02.jpg")
+    assert result.exit_code == 0
+    texts = [row[-1] for row in rows(result)]
+    assert "blue" in texts[:4]
+    assert "a blue sheet" in texts[:4]
+
+
+def test_annotate_json_has_exactly_the_documented_fields(run: Run, indexed: Path) -> None:
+    result = run("annotate", indexed / "0" / "02.jpg", "--json", "-k", 6)
+    records = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [record["rank"] for record in records] == list(range(1, 7))
+    for record in records:
+        assert list(record) == ["rank", "text", "source", "distance", "score"]
+    sources = {record["source"] for record in records}
+    assert "vocabulary" in sources
+    assert sources <= {"caption", "keyword", "vocabulary"}
+
+
+def test_index_json_is_one_summary(run: Run, photo_folder: Path) -> None:
+    first = json.loads(run("index", photo_folder, "--encoder", "toy", "--json").stdout)
+    assert list(first) == ["indexed", "unchanged", "moved", "removed", "failed", "seconds"]
+    assert first["indexed"] == 30
+    (photo_folder / "0" / "00.jpg").unlink()
+    second = json.loads(run("index", photo_folder, "--json").stdout)
+    assert {**second, "seconds": 0} == {
+        "indexed": 0, "unchanged": 29, "moved": 0, "removed": 1, "failed": 0, "seconds": 0,
+    }  # fmt: skip
+
+
+def test_index_says_what_it_did_in_one_line(run: Run, photo_folder: Path) -> None:
+    result = run("index", photo_folder, "--encoder", "toy")
+    assert result.stdout.startswith("30 indexed, 0 unchanged, 0 moved, 0 removed, 0 failed in ")
+    assert result.stdout.count("\n") == 1
+
+
+def test_a_file_that_cannot_be_read_is_listed_and_the_rest_goes_on(
+    run: Run, photo_folder: Path
+) -> None:
+    broken = photo_folder / "broken.jpg"
+    broken.write_bytes(b"not a picture")
+    result = run("index", photo_folder, "--encoder", "toy", "--json")
+    assert result.exit_code == 2
+    assert json.loads(result.stdout)["indexed"] == 30
+    assert json.loads(result.stdout)["failed"] == 1
+    assert f"xmodal: skipped {broken}: " in result.stderr
+    assert run("search", "red").exit_code == 0
+
+
+def test_info_counts_and_checks(run: Run, indexed: Path, library_file: Path) -> None:
+    facts = json.loads(run("info", "--json").stdout)
+    assert facts["path"] == str(library_file)
+    assert facts["pictures"] == 30
+    assert facts["encoders"] == ["toy:1"]
+    assert facts["problems"] == []
+    table = dict(row for row in rows(run("info")) if row[0] in ("pictures", "folder"))
+    assert table == {"pictures": "30", "folder": str(indexed)}
+
+
+def test_info_names_damage(run: Run, indexed: Path, library_file: Path) -> None:
+    import sqlite3
+
+    with sqlite3.connect(library_file) as database:
+        database.execute("UPDATE segment SET codes = zeroblob(length(codes))")
+    database.close()
+    result = run("info")
+    assert result.exit_code == 2
+    assert "xmodal: damaged: " in result.stderr
+
+
+def test_train_reports_quality_before_and_after(run: Run, indexed: Path) -> None:
+    result = run("train", "--bits", "32", "--json")
+    assert result.exit_code == 0, result.output
+    report = json.loads(result.stdout)
+    assert report["bits"] == 32
+    assert set(report["before"]) == set(report["after"])
+    assert run("search", "red").exit_code == 0
+
+
+def test_search_writes_a_page_of_what_it_found(run: Run, indexed: Path, tmp_path: Path) -> None:
+    page = tmp_path / "found.html"
+    result = run("search", "red", "--html", page)
+    assert result.exit_code == 0
+    assert "<html" in page.read_text(encoding="utf-8")
+    assert len(rows(result)) == 10
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_shared_options_stand_before_or_after_the_command(
+    run: Run, photo_folder: Path, tmp_path: Path, library_file: Path, before: bool
+) -> None:
+    other = tmp_path / "other" / "other.db"
+    shared = ["--library", other, "--offline"]
+    for command in (["index", photo_folder, "--encoder", "toy"], ["search", "red"], ["info"]):
+        result = run(*shared, *command) if before else run(*command, *shared)
+        assert result.exit_code == 0, result.output
+    assert other.is_file()
+    assert not library_file.exists()
+
+
+def test_the_option_after_the_command_wins(run: Run, indexed: Path, library_file: Path) -> None:
+    assert run("--library", "nowhere.db", "search", "red", "--library", library_file).exit_code == 0
+
+
+def test_ctrl_c_keeps_what_was_indexed_and_the_next_run_continues(
+    run: Run, photo_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextmanager
+    def impatient() -> Iterator[Callable[[object], None]]:
+        def show(step: object) -> None:
+            raise KeyboardInterrupt
+
+        yield show
+
+    with monkeypatch.context() as patch:
+        patch.setattr("xmodal.cli.index.show_progress", impatient)
+        stopped = run("index", photo_folder, "--encoder", "toy", "--json")
+    assert stopped.exit_code == 130
+    assert "what was indexed stays" in stopped.stderr
+    kept = json.loads(stopped.stdout)["indexed"]
+    rest = json.loads(run("index", photo_folder, "--json").stdout)
+    assert kept < 30
+    assert rest["indexed"] + kept == 30
+
+
+ERRORS = {
+    "empty query": (["search", "  "], "query is empty"),
+    "no query": (["search"], "either a text or an image"),
+    "k of zero": (["search", "red", "-k", "0"], "k must be at least 1, not 0"),
+    "no picture": (["search", "--image", "none.jpg"], "none.jpg: no such picture"),
+    "nothing to annotate": (["annotate", "none.jpg"], "none.jpg: no such picture"),
+    "annotate k of zero": (["annotate", __file__, "-k", "0"], "k must be at least 1"),
+    "not a picture": (["annotate", __file__], ""),
+    "path missing": (["index", "nowhere"], "nowhere: no such file or folder"),
+    "encoder missing": (["index", ".", "--encoder", "toi"], "toy"),
+    "library missing": (["search", "red", "--library", "nowhere.db"], "nowhere.db"),
+    "library is none": (["info", "--library", __file__], "test_commands.py"),
+    "bits": (["train", "--bits", "12"], "12"),
+}
+
+
+@pytest.mark.parametrize("case", ERRORS)
+def test_an_error_is_one_line_and_exit_code_2(run: Run, indexed: Path, case: str) -> None:
+    arguments, expected = ERRORS[case]
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert result.stderr.splitlines()[-1].startswith("xmodal: error: ")
+    assert expected in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_mistyped_option_is_exit_code_2(run: Run) -> None:
+    assert run("search", "red", "--jsn").exit_code == 2
+    assert run("serach").exit_code == 2
+
+
+def test_nothing_found_is_exit_code_1(run: Run, indexed: Path, tmp_path: Path) -> None:
+    for picture in indexed.rglob("*.*"):
+        if picture.suffix != ".csv":
+            picture.unlink()
+    spare = indexed / "0" / "spare.jpg"
+    spare.write_bytes(b"")  # a folder without a single picture file would be refused
+    assert json.loads(run("index", indexed, "--json").stdout)["removed"] == 30
+    result = run("search", "red")
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert result.stderr == "xmodal: nothing found\n"
+
+
+def test_version_is_printed(run: Run) -> None:
+    result = run("--version")
+    assert result.exit_code == 0
+    assert result.stdout.startswith("xmodal ")
