@@ -4,7 +4,6 @@ Results go to stdout, everything else to stderr. Rich is imported for a terminal
 """
 
 import codecs
-import json
 import os
 import sys
 from collections.abc import Iterable, Sequence
@@ -45,6 +44,8 @@ def note(message: str) -> None:
 
 def print_json(record: "DataclassInstance | dict[str, Any]") -> None:
     """One JSON object in one line of ASCII, valid in every locale; paths become strings."""
+    import json
+
     fields = record if isinstance(record, dict) else asdict(record)
     print(json.dumps(fields, default=str))
 

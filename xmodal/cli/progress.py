@@ -79,14 +79,16 @@ class _Rate:
     """Files a second since the first step; a second folder starts a new count."""
 
     def __init__(self) -> None:
-        self._begin: tuple[int, float] | None = None
+        self._first = self._last = 0
+        self._begin: float | None = None
 
     def __call__(self, done: int) -> float:
         now = time.monotonic()
-        if self._begin is None or done < self._begin[0]:
-            self._begin = (done, now)
-        files, seconds = done - self._begin[0], now - self._begin[1]
-        return files / seconds if seconds > 0 else 0.0
+        if self._begin is None or done < self._last:
+            self._first, self._begin = done, now
+        self._last = done
+        seconds = now - self._begin
+        return (done - self._first) / seconds if seconds > 0 else 0.0
 
 
 def _duration(seconds: float) -> str:
