@@ -158,7 +158,7 @@ def _open(stream: BufferedIOBase) -> ImageFile.ImageFile:
             except Exception as error:  # plug-ins raise whatever the broken bytes lead them to
                 broken = name, error
     if broken is not None:
-        raise MediaError(f"broken {broken[0]} file: {_plain(broken[1])}")
+        raise MediaError(_broken(*broken))
     if head.isascii() and head.decode("ascii").strip().isprintable():
         start = f'"{head.decode("ascii").strip()}"'
     else:
@@ -187,7 +187,7 @@ def _load(image: ImageFile.ImageFile) -> None:
         message = str(error).lower()
         if "truncated" in message or "unexpected end" in message or isinstance(error, EOFError):
             raise MediaError(f"truncated{_rows_read(image)}") from error
-        raise MediaError(f"broken {image.format} file: {_plain(error)}") from error
+        raise MediaError(_broken(str(image.format), error)) from error
 
 
 def _rows_read(image: ImageFile.ImageFile) -> str:
@@ -217,9 +217,10 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _plain(error: Exception | str) -> str:
-    text = " ".join(str(error).split())
-    return text[:200] or type(error).__name__
+def _broken(format: str, error: Exception | str) -> str:
+    details = " ".join(str(error).split())[:200] or type(error).__name__
+    # Some plug-ins say "broken PNG file" themselves.
+    return details if details.startswith("broken") else f"broken {format} file: {details}"
 
 
 class _QuietDecoders:

@@ -54,7 +54,7 @@ def walk(root: Path, on_error: OnError | None = None) -> Iterator[FoundFile]:
                     inner.append(relative)
                 elif entry.is_symlink() and entry.is_dir():
                     linked.append(relative)
-                elif name.rpartition(".")[2].lower() in suffixes:
+                elif "." in name and name.rpartition(".")[2].lower() in suffixes:
                     status = entry.stat()
                     if entry.is_file():
                         yield FoundFile(relative, status.st_size, status.st_mtime_ns)
