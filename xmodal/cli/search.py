@@ -56,9 +56,9 @@ def search(
     with open_library(context, library, offline) as opened:
         results = opened.search(text=text, image=image, k=k, encoder=encoder)
     if html is not None:
-        from xmodal.gallery import write_gallery
+        from xmodal.gallery import write_search_page
 
-        write_gallery(results, html)
+        write_search_page(html, text or f"Like {image}", results, query_image=image)
     if as_json:
         for result in results:
             print_json(result)
