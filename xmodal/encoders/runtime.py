@@ -106,7 +106,7 @@ def export_onnx(
     for exporter in exporters:
         with replacing(path) as target, torch.no_grad():
             try:
-                with _quiet():
+                with quiet():
                     exporter(module, example, target, input_name, output_name)
                 difference = _relative_difference(Session(target), module, check)
             # The exporters raise many unrelated types, some of them bare Exceptions.
@@ -187,8 +187,8 @@ def _relative_difference(
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the exporters' warnings and progress lines from the user's terminal."""
+def quiet() -> Iterator[None]:
+    """Keep warnings, log lines and prints of PyTorch and its friends from the terminal."""
     disabled = logging.root.manager.disable
     logging.disable(logging.ERROR)
     try:
