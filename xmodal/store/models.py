@@ -194,8 +194,10 @@ class Segment(Base):
     hasher_id: Mapped[int] = mapped_column(ForeignKey("hasher.id", ondelete="CASCADE"))
     modality: Mapped[str] = mapped_column(String(16))  # image | text
     count: Mapped[int] = mapped_column(Integer)
-    first_id: Mapped[int | None] = mapped_column(BigInteger)  # ids are a run from here…
-    ids: Mapped[bytes | None] = mapped_column(LargeBinary)  # …or int64 little-endian, ascending
+    first_id: Mapped[int] = mapped_column(BigInteger)  # the lowest id
+    last_id: Mapped[int] = mapped_column(BigInteger)  # the highest id
+    checksum: Mapped[bytes] = mapped_column(LargeBinary(16))  # BLAKE2b-16 of ids and codes
+    # The large columns come last: what stands after a blob costs a walk over all its pages.
+    deleted: Mapped[bytes | None] = mapped_column(LargeBinary)  # checksum, then a bitmap
+    ids: Mapped[bytes | None] = mapped_column(LargeBinary)  # int64 little-endian; None: no gaps
     codes: Mapped[bytes] = mapped_column(LargeBinary)  # word planes, uint64 little-endian
-    deleted: Mapped[bytes | None] = mapped_column(LargeBinary)  # bitmap as numpy.packbits
-    checksum: Mapped[bytes] = mapped_column(LargeBinary(16))  # BLAKE2b of ids and codes
