@@ -79,8 +79,11 @@ def delete_codes(session: Session, hasher_id: int, modality: str, ids: Ids) -> i
     if not len(ids):
         return 0
     deleted = 0
-    overlapping = _of(hasher_id, modality).where(
-        Segment.first_id <= int(ids[-1]), Segment.last_id >= int(ids[0])
+    overlapping = select(Segment).where(
+        Segment.hasher_id == hasher_id,
+        Segment.modality == modality,
+        Segment.first_id <= int(ids[-1]),
+        Segment.last_id >= int(ids[0]),
     )
     for segment in session.scalars(overlapping):
         try:
@@ -102,11 +105,12 @@ def delete_codes(session: Session, hasher_id: int, modality: str, ids: Ids) -> i
 def load_codes(session: Session, hasher_id: int, modality: str) -> StoredCodes:
     """Read all live codes, verifying every checksum; damaged segments are named and left out."""
     words = word_count(_code_bytes(session, hasher_id))
-    total = session.scalar(
-        select(func.coalesce(func.sum(Segment.count), 0)).where(
+    stored = session.scalar(
+        select(func.sum(Segment.count)).where(
             Segment.hasher_id == hasher_id, Segment.modality == modality
         )
     )
+    total = int(stored or 0)
     ids = np.empty(total, np.int64)
     planes = np.empty((words, total), np.uint64)
     problems: list[str] = []
@@ -187,10 +191,6 @@ def decode_segment(segment: Segment, code_bytes: int) -> tuple[Ids, NDArray[np.u
     """Ids and codes of one segment as ordinary arrays; LibraryError when it is damaged."""
     ids, planes = _read(segment, word_count(code_bytes))
     return ids, from_planes(np.ascontiguousarray(planes), code_bytes)
-
-
-def _of(hasher_id: int, modality: str):  # type: ignore[no-untyped-def]  # a Select of Segment
-    return select(Segment).where(Segment.hasher_id == hasher_id, Segment.modality == modality)
 
 
 def _stream(session: Session, hasher_id: int, modality: str) -> Iterator[Segment]:
