@@ -32,6 +32,7 @@ from xmodal.store.features import read_features
 from xmodal.store.segments import load_codes, merge_segments
 
 Notify = Callable[[str], None]
+MAX_NOTES = 10
 SOURCES = ("caption", "keyword", "vocabulary")
 
 
@@ -124,7 +125,6 @@ class Library:
             self._database = Database.open(self.path, create=True)
         database = self._database
         counts = IndexCounts()
-        notes: list[str] = []
         with database.writer():
             space, chosen = space_for_indexing(database, encoder, add_encoder, self._load_encoder)
             background = self._background(chosen)
@@ -142,7 +142,12 @@ class Library:
                         counts=counts,
                     )
                 if table is not None:
-                    notes += self._attach(table, roots[0][0], chosen, space, code)
+                    told = attach_captions(
+                        database, table, chosen, space.id, code, root=roots[0][0], progress=progress
+                    )
+                    counts.notes += _about_captions(told)
+                # Texts that an interrupted run, or another feature space, left without a feature.
+                encode_waiting_texts(database, chosen, space.id, code, progress=progress)
                 if add_encoder:
                     make_default(database, space)
                 code = renew_code(database, space.id, code, background)
@@ -150,10 +155,10 @@ class Library:
                     for modality in ("image", "text"):
                         merge_segments(session, code.hasher_id, modality)
             except KeyboardInterrupt as interrupt:
-                raise IndexInterrupted(_report(counts, notes, started)) from interrupt
+                raise IndexInterrupted(_report(counts, started)) from interrupt
             finally:
                 self._indexes.clear()
-        return _report(counts, notes, started)
+        return _report(counts, started)
 
     def search(
         self,
@@ -346,14 +351,20 @@ def _existing(paths: Sequence[str | Path]) -> list[tuple[Path, list[Path] | None
     return list(roots.items())
 
 
-def _report(counts: IndexCounts, notes: list[str], started: float) -> IndexReport:
+def _report(counts: IndexCounts, started: float) -> IndexReport:
     return IndexReport(
         indexed=counts.indexed,
         unchanged=counts.unchanged,
         moved=counts.moved,
         removed=counts.removed,
-        failed=len(counts.failures),
+        failed=counts.failed,
         seconds=round(time.monotonic() - started, 3),
         failures=list(counts.failures),
-        notes=notes,
+        notes=list(counts.notes),
     )
+
+
+def _about_captions(counts: CaptionCounts) -> list[str]:
+    shown = counts.unmatched[:MAX_NOTES]
+    left = len(counts.unmatched) - len(shown)
+    return shown + ([f"… and {left} more rows of the captions file"] if left else [])
