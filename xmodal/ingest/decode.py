@@ -1,5 +1,6 @@
 """From a picture file to an upright RGB picture, no larger than an encoder needs."""
 
+import struct
 import threading
 import warnings
 from collections.abc import Callable
@@ -145,20 +146,20 @@ def _open(stream: BufferedIOBase) -> ImageFile.ImageFile:
     head = stream.read(16)
     if not head:
         raise MediaError("empty file")
-    broken: tuple[str, Exception | str] | None = None
+    broken = ""
     for name, (reader, accepts) in _readers().items():
         accepted = True if accepts is None else accepts(head)
         if isinstance(accepted, str):
-            broken = name, accepted
+            broken = _broken(name, accepted)
         elif accepted:
             stream.seek(0)
             try:
                 image: ImageFile.ImageFile = reader(stream, "")
                 return image
             except Exception as error:  # plug-ins raise whatever the broken bytes lead them to
-                broken = name, error
-    if broken is not None:
-        raise MediaError(_broken(*broken))
+                broken = "truncated in its header" if _ended(error) else _broken(name, error)
+    if broken:
+        raise MediaError(broken)
     if head.isascii() and head.decode("ascii").strip().isprintable():
         start = f'"{head.decode("ascii").strip()}"'
     else:
@@ -184,10 +185,17 @@ def _load(image: ImageFile.ImageFile) -> None:
     except MemoryError as error:
         raise MediaError(f"not enough memory for {image.width} × {image.height} pixels") from error
     except Exception as error:  # plug-ins raise whatever the broken bytes lead them to
-        message = str(error).lower()
-        if "truncated" in message or "unexpected end" in message or isinstance(error, EOFError):
+        if _ended(error):
             raise MediaError(f"truncated{_rows_read(image)}") from error
         raise MediaError(_broken(str(image.format), error)) from error
+
+
+def _ended(error: Exception) -> bool:
+    """Whether a decoder wanted to read on after the end of the file."""
+    message = str(error).lower()
+    return isinstance(error, EOFError | struct.error) or any(
+        words in message for words in ("truncated", "unexpected end", "not enough", "eof")
+    )
 
 
 def _rows_read(image: ImageFile.ImageFile) -> str:
