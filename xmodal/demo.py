@@ -37,8 +37,8 @@ QUESTIONS = (
     Question("ein Haustier, das schnurrt", "German", "de"),
 )
 # Pictures of assets/queries, which the library does not hold.
-TO_ANNOTATE = ("query-1.jpg", "query-2.jpg", "query-4.jpg")
-TO_COMPARE = ("query-3.jpg", "query-5.jpg")
+TO_ANNOTATE = ("query-1.jpg", "query-2.jpg", "query-3.jpg")
+TO_COMPARE = ("query-4.jpg", "query-5.jpg")
 
 
 def run_demo(output: str | Path, notify: Notify = print) -> Path:
