@@ -343,8 +343,9 @@ def test_batches_of_every_size_give_the_same_library(
         monkeypatch.setattr(pipeline, "COMMIT_PICTURES", commit)
         room = open_room(tmp_path / f"{batch}.db")
         room.index(photo_folder)
+        codes = room.coded()
         with room.database.session() as session:
             query = select(File.relative_path, File.item_id).order_by(File.relative_path)
-            stored.append(([tuple(row) for row in session.execute(query)], room.coded()))
+            stored.append(([tuple(row) for row in session.execute(query)], codes))
         room.database.close()
     assert stored[0] == stored[1] == stored[2]

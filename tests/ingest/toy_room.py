@@ -18,6 +18,7 @@ from toy import ToyEncoder
 
 from xmodal.encoders.base import Features
 from xmodal.ingest import pipeline
+from xmodal.ingest.attach import attach_captions
 from xmodal.ingest.captions import read_captions
 from xmodal.ingest.report import CaptionCounts, IndexCounts, Progress
 from xmodal.store.database import Database
@@ -57,7 +58,7 @@ class ToyRoom:
 
     def attach(self, path: Path, root: Path | None = None) -> CaptionCounts:
         with self.database.writer():
-            return pipeline.attach_captions(
+            return attach_captions(
                 self.database,
                 read_captions(path),
                 self.encoder,

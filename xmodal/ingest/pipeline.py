@@ -11,7 +11,6 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from xmodal.encoders.base import Encoder
-from xmodal.ingest.attach import attach_captions
 from xmodal.ingest.coding import Coder, CodeSpace
 from xmodal.ingest.decode import decoder_versions
 from xmodal.ingest.reading import Reader, Reading
@@ -22,8 +21,6 @@ from xmodal.ingest.survey import find_pictures, must_read, vanished
 from xmodal.ingest.walk import FoundFile
 from xmodal.store.database import Database
 from xmodal.store.models import Feature, Item
-
-__all__ = ["attach_captions", "index_volume"]
 
 OnProgress = Callable[[Progress], None]
 
@@ -61,7 +58,8 @@ def index_volume(
     found, unread = find_pictures(root, only, counts)
     with database.transaction() as session:
         scope = open_scope(session, Path(os.path.realpath(root)))
-        found = [file._replace(relative_path=scope.prefix + file.relative_path) for file in found]
+        if scope.prefix:
+            found = [FoundFile(scope.prefix + path, *status) for path, *status in found]
         names = None if only is None else [file.relative_path for file in found]
         known = known_files(session, scope, encoder_id, names)
 
