@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from filelock import FileLock, Timeout
-from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy import Engine, QueuePool, create_engine, event, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -240,7 +240,8 @@ def _engine(path: Path, writable: bool) -> Engine:
             return sqlite3.connect(path, timeout=_BUSY_SECONDS, check_same_thread=False)
         return _connect_read_only(path)
 
-    engine = create_engine("sqlite://", creator=connect)
+    # "sqlite://" alone would mean one connection a thread: a reader and a writer need two.
+    engine = create_engine("sqlite://", creator=connect, poolclass=QueuePool)
 
     @event.listens_for(engine, "connect")
     def prepare(connection: sqlite3.Connection, record: Any) -> None:
