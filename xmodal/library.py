@@ -17,10 +17,11 @@ from xmodal.encoders.background import Background, load_background
 from xmodal.encoders.base import Features
 from xmodal.errors import IndexInterrupted, LibraryError, UsageError
 from xmodal.hamming import to_planes
+from xmodal.ingest.attach import attach_captions, encode_waiting_texts
 from xmodal.ingest.captions import read_captions
 from xmodal.ingest.decode import decode_image
 from xmodal.ingest.pipeline import index_volume
-from xmodal.ingest.report import IndexCounts, Progress
+from xmodal.ingest.report import CaptionCounts, IndexCounts, Progress
 from xmodal.query import CodeIndex, rank
 from xmodal.query.catalog import describe, paths_of, texts_of
 from xmodal.query.ranking import SHORTLIST, Ranking
