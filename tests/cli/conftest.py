@@ -1,6 +1,7 @@
 """The program in this process, and as a process of its own."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -35,12 +36,30 @@ def run(library_file: Path) -> Callable[..., Result]:
     return run
 
 
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the first use of ``indexed`` puts its pictures, and the library that is copied."""
+    return tmp_path_factory.mktemp("shared")
+
+
 @pytest.fixture
-def indexed(run: Callable[..., Result], photo_folder: Path, captions_file: Path) -> Path:
-    """The folder of pictures, after it was indexed with its captions."""
-    result = run("index", photo_folder, "--encoder", "toy", "--captions", captions_file)
-    assert result.exit_code == 0, result.output
-    return photo_folder
+def indexed(
+    run: Callable[..., Result],
+    photo_folder: Path,
+    captions_file: Path,
+    shared: Path,
+    library_file: Path,
+) -> Path:
+    """A folder of pictures, indexed with captions; the library may be changed, the folder not."""
+    photos, library = shared / "photos", shared / "library.db"
+    if not library.exists():
+        shutil.copytree(photo_folder, photos)
+        captions = photos / captions_file.name
+        command = ["index", photos, "--encoder", "toy", "--captions", captions]
+        result = run(*command, "--library", library)
+        assert result.exit_code == 0, result.output
+    shutil.copy(library, library_file)
+    return photos
 
 
 @pytest.fixture

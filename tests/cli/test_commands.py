@@ -204,17 +204,16 @@ def test_a_mistyped_option_is_exit_code_2(run: Run) -> None:
     assert run("serach").exit_code == 2
 
 
-def test_nothing_found_is_exit_code_1(run: Run, indexed: Path, tmp_path: Path) -> None:
-    for picture in indexed.rglob("*.*"):
-        if picture.suffix != ".csv":
-            picture.unlink()
-    spare = indexed / "0" / "spare.jpg"
-    spare.write_bytes(b"")  # a folder without a single picture file would be refused
-    assert json.loads(run("index", indexed, "--json").stdout)["removed"] == 30
-    result = run("search", "red")
-    assert result.exit_code == 1
-    assert result.stdout == ""
-    assert result.stderr == "xmodal: nothing found\n"
+def test_nothing_found_is_exit_code_1(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "broken"
+    folder.mkdir()
+    (folder / "broken.jpg").write_bytes(b"not a picture")
+    assert run("index", folder, "--encoder", "toy").exit_code == 2
+    for command in (["search", "red"], ["search", "red", "--json"]):
+        result = run(*command)
+        assert result.exit_code == 1
+        assert result.stdout == ""
+        assert result.stderr == "xmodal: nothing found\n"
 
 
 def test_version_is_printed(run: Run) -> None:

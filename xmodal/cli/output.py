@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 Cell = str | Path
 
+# Columns of a terminal below which a table no longer helps.
+NARROW = 60
+
 
 def prepare_streams() -> None:
     """Make any path printable, whatever bytes it is made of.
@@ -63,12 +66,19 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Cell]], right: i
     from rich.console import Console
     from rich.table import Table
 
+    console = Console(highlight=False)
+    if console.width < NARROW:
+        # Columns would be a few letters wide: the last cell gets a line of its own instead.
+        for *start, last in rows:
+            console.print(*(_styled(cell) for cell in start))
+            console.print(_styled(last), overflow="fold")
+        return
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for number, column in enumerate(columns):
         table.add_column(column, justify="right" if number < right else "left", overflow="fold")
     for row in rows:
         table.add_row(*(_styled(cell) for cell in row))
-    Console(highlight=False).print(table)
+    console.print(table)
 
 
 def print_facts(facts: Iterable[tuple[str, Cell]]) -> None:
@@ -80,12 +90,18 @@ def print_facts(facts: Iterable[tuple[str, Cell]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    console = Console(highlight=False)
+    if console.width < NARROW:
+        for name, value in facts:
+            console.print(name, style="bold")
+            console.print(_styled(value), overflow="fold")
+        return
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in facts:
         table.add_row(name, _styled(value))
-    Console(highlight=False).print(table)
+    console.print(table)
 
 
 def size(count: int) -> str:
