@@ -17,11 +17,13 @@ help:
 
 # Installed in place: a change of the code needs no new install, a change of pyproject.toml does.
 .venv/.installed: pyproject.toml
+	@echo "Installing into .venv: some minutes, once"
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bundled]'
 	touch $@
 
 .venv/.installed-dev: pyproject.toml
+	@echo "Installing into .venv: some minutes, once"
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bundled,dev]'
 	touch $@
