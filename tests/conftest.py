@@ -2,6 +2,11 @@
 
 import os
 import sys
+
+# Small matrices on several threads mostly wait for one another; the processes that tests start
+# inherit this too.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 from collections.abc import Callable, Iterator
 from pathlib import Path
 

@@ -1,0 +1,81 @@
+"""Which hashers there are, by name; a new one is one file and one line here."""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from xmodal.errors import HasherError
+from xmodal.hashing.base import Hasher, parameter_names
+from xmodal.hashing.checks import check_bits
+
+# Imported when asked for: a search loads the one hasher its library uses.
+_HASHERS = {
+    "itq": "xmodal.hashing.itq:ITQ",
+    "lemon": "xmodal.hashing.lemon:Lemon",
+    "fused": "xmodal.hashing.fused:Fused",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class HasherInfo:
+    """A hasher in one line; ``needs`` lists which of labels, pairs and shared space it needs."""
+
+    name: str
+    description: str
+    needs: tuple[str, ...]
+
+
+def list_hashers() -> list[HasherInfo]:
+    """All hashers.
+
+    >>> [hasher.name for hasher in list_hashers()]
+    ['itq', 'lemon', 'fused']
+    """
+    found = []
+    for name in _HASHERS:
+        cls = hasher_class(name)
+        needs = {
+            "labels": cls.needs_labels,
+            "pairs": cls.needs_pairs,
+            "shared space": cls.needs_shared_space,
+        }
+        found.append(HasherInfo(name, cls.description, tuple(k for k, v in needs.items() if v)))
+    return found
+
+
+def create_hasher(name: str, bits: int = 128, **parameters: Any) -> Hasher:
+    """A hasher that is not fitted yet.
+
+    >>> create_hasher("itq", bits=64)
+    ITQ(bits=64, seed=0)
+
+    Raises HasherError for an unknown name or parameter, and for ``bits`` that is not a multiple
+    of 8 from 8 to 1024.
+    """
+    cls = hasher_class(name)
+    check_bits(bits)
+    return make_hasher(cls, {"bits": bits, **parameters})
+
+
+def hasher_class(name: str) -> type[Hasher]:
+    """The class of that name; HasherError with the nearest name if there is none."""
+    if name not in _HASHERS:
+        near = difflib.get_close_matches(str(name).lower(), _HASHERS, n=1, cutoff=0.4)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise HasherError(f"unknown hasher {name!r}: {hint}there are {', '.join(_HASHERS)}")
+    module, _, attribute = _HASHERS[name].partition(":")
+    cls: type[Hasher] = getattr(import_module(module), attribute)
+    return cls
+
+
+def make_hasher(cls: type[Hasher], parameters: Mapping[str, Any]) -> Hasher:
+    """An instance; HasherError names the valid parameters if one is unknown."""
+    valid = parameter_names(cls)
+    for name in parameters:
+        if name not in valid:
+            raise HasherError(
+                f"{cls.name}: unknown parameter {name!r}; it takes {', '.join(valid)}"
+            )
+    return cls(**parameters)
