@@ -7,7 +7,7 @@ import sys
 # inherit this too.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,7 @@ from toy import COLOURS, ToyEncoder  # noqa: E402  (the path above makes it impo
 @pytest.fixture(autouse=True)
 def _private_places(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[None]:
+) -> None:
     """No test touches the user's library; the cache is shared within one run only."""
     root = tmp_path_factory.getbasetemp()
     monkeypatch.setenv("XMODAL_CACHE", str(root / "cache"))
@@ -32,7 +32,6 @@ def _private_places(
     # For the processes that tests start: the plug-in is found there as it is here.
     paths = [str(PLUGIN), os.environ.get("PYTHONPATH", "")]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))
-    yield
 
 
 @pytest.fixture

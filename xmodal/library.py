@@ -23,7 +23,7 @@ from xmodal.ingest.decode import decode_image
 from xmodal.ingest.pipeline import index_volume
 from xmodal.ingest.report import CaptionCounts, IndexCounts, Progress
 from xmodal.query import CodeIndex, rank
-from xmodal.query.catalog import describe, paths_of, texts_of
+from xmodal.query.catalog import TextSource, describe, paths_of, texts_of
 from xmodal.query.ranking import SHORTLIST, Ranking
 from xmodal.results import Annotation, IndexReport, LibraryInfo, SearchResult, TrainReport
 from xmodal.spaces.code import ActiveCode, active_code, ensure_code, renew_code
@@ -189,7 +189,7 @@ class Library:
                 feature = self._encoder(space).encode_texts([str(text)])[0]
                 ranking = self._rank(session, space, feature, "text", "image", k, use_features)
             places = paths_of(session, ranking.ids)
-        found = [(places[i], *rest) for i, *rest in ranking.rows() if i in places]
+        found = [(places[i], d, score) for i, d, score in ranking.rows() if i in places]
         return [SearchResult(place, *row) for place, row in enumerate(found, start=1)]
 
     def annotate(
@@ -217,7 +217,7 @@ class Library:
                 session, space, feature, "image", "text", max(k, SHORTLIST), use_features
             )
             texts = texts_of(session, ranking.ids, sources)
-            found = [
+            found: list[tuple[str, TextSource, int, float]] = [
                 (*texts[i], distance, score) for i, distance, score in ranking.rows() if i in texts
             ][:own]
             if "vocabulary" in sources:
@@ -316,7 +316,7 @@ class Library:
 
     def _nearest_words(
         self, space: Space, code: ActiveCode, feature: Features, k: int
-    ) -> list[tuple[str, str, int, float]]:
+    ) -> list[tuple[str, TextSource, int, float]]:
         background = self._background(self._encoder(space))
         planes = to_planes(code.encode_texts(background.word_features))
         index = CodeIndex(code.hasher.bits, np.arange(len(background.words)), planes)

@@ -57,7 +57,7 @@ def precision_at(relevant: ArrayLike, k: int) -> Values:
     """Share of relevant items among the first ``k``; among all if there are fewer than ``k``."""
     hits = _rows(relevant, "relevant") > 0
     cut = _cut(k, hits.shape[1])
-    return hits[:, :cut].sum(axis=1) / cut
+    return np.asarray(hits[:, :cut].sum(axis=1) / cut)
 
 
 def recall_at(relevant: ArrayLike, k: int) -> Values:

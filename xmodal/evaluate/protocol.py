@@ -18,6 +18,7 @@ from xmodal.evaluate.metrics import (
 )
 from xmodal.hamming.packing import unpack_signs
 from xmodal.hashing.base import Hasher
+from xmodal.hashing.rotation import unit_rows
 
 Floats = NDArray[np.float32]
 Direction = Literal["text_to_image", "image_to_text"]
@@ -241,14 +242,8 @@ def _judge(
 def _centred_cosine(images: Floats, texts: Floats, labels: Floats) -> Scores:
     means = {"image": np.nanmean(images, axis=0), "text": np.nanmean(texts, axis=0)}
 
-    def scores(direction: Direction, queries: Floats, items: Floats) -> Floats:
+    def scores(direction: Direction, queries: Floats, items: Floats) -> Values:
         source, target = ("text", "image") if direction == "text_to_image" else ("image", "text")
-        return normalise(queries - means[source]) @ normalise(items - means[target]).T
+        return unit_rows(queries - means[source]) @ unit_rows(items - means[target]).T
 
     return scores
-
-
-def normalise(rows: Floats) -> Floats:
-    """Rows scaled to unit length; a row of zeros stays."""
-    norm = np.linalg.norm(rows, axis=1, keepdims=True)
-    return rows / np.where(norm > 0, norm, np.float32(1))

@@ -21,7 +21,9 @@ class Fused(Hasher):
 
     The first ``semantic_bits`` of a code are those of a supervised hasher, the rest those of an
     unsupervised one. Plain Hamming distance adds both. Asymmetric ranking adds the scores of the
-    halves after each is put on one scale, see ``query_images``.
+    halves, each divided by its standard deviation over the items, in the proportion of
+    ``semantic_share``: neither half drowns the other, whatever its length and the size of its
+    projections.
 
     Parameters
     ----------
@@ -142,10 +144,6 @@ class Fused(Hasher):
             codes = (half.encode_images(x), half.encode_texts(y))
             spread = sum((_bit_covariance(c) for c in codes), np.zeros((half.bits, half.bits)))
             setattr(self, f"{name}_spread_", (spread / len(codes)).astype(np.float32))
-        for modality, rows in (("image", x), ("text", y)):
-            weights = _queries(semantic, rows, modality)
-            typical = np.sqrt(np.mean(_score_variance(weights, self.semantic_spread_)))
-            setattr(self, f"{modality}_scale_", float(typical) or 1.0)
 
     def _project(self, features: Floats, modality: Modality) -> NDArray[np.floating]:
         halves = (self.semantic_, self.instance_)
@@ -154,25 +152,23 @@ class Fused(Hasher):
         return np.hstack([half.project_texts(features) for half in halves])
 
     def _weigh(self, features: Floats, modality: Modality) -> NDArray[np.floating]:
-        semantic = _queries(self.semantic_, features, modality)
-        instance = _queries(self.instance_, features, modality)
-        if VARIANT == "each":
-            d = np.sqrt(_score_variance(semantic, self.semantic_spread_))[:, None]
-        else:
-            d = getattr(self, f"{modality}_scale_")
-        e = np.sqrt(_score_variance(instance, self.instance_spread_))[:, None]
-        return np.hstack(
-            [
-                self.semantic_share * semantic / d,
-                (1 - self.semantic_share) * instance / e,
-            ]
-        )
+        """Weights of both halves, each scaled so that its scores over the items have variance 1.
+
+        That is the sum of the z-scores of the halves, up to a constant that is the same for all
+        items of a query. Correlated bits, as semantic ones are, count for what they tell together.
+        """
+        parts = []
+        for half, spread, share in (
+            (self.semantic_, self.semantic_spread_, self.semantic_share),
+            (self.instance_, self.instance_spread_, 1 - self.semantic_share),
+        ):
+            weights = _queries(half, features, modality)
+            deviation = np.sqrt(_score_variance(weights, spread))[:, None]
+            parts.append(share * weights / deviation)
+        return np.hstack(parts)
 
 
-VARIANT = "global"
-
-
-def _queries(hasher: Hasher, features: Floats, modality: str) -> Floats:
+def _queries(hasher: Hasher, features: Floats, modality: Modality) -> Floats:
     if modality == "image":
         return hasher.query_images(features)
     return hasher.query_texts(features)

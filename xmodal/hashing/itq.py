@@ -1,11 +1,10 @@
 """``itq``: the code of a library without labels; images and texts share one feature space."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from xmodal.hashing.base import LinearHasher
 from xmodal.hashing.checks import Floats
-from xmodal.hashing.rotation import Doubles, itq_rotation
+from xmodal.hashing.rotation import Doubles, itq_rotation, unit_rows
 
 # Rows of each modality that the rotation is learned from; more do not change it measurably.
 ROTATION_ROWS = 5_000
@@ -62,13 +61,6 @@ class ITQ(LinearHasher):
         rotation = itq_rotation(np.vstack(parts), weights, self.bits, rng)
         projection = (basis @ rotation).astype(np.float32)
         self.image_projection_ = self.text_projection_ = projection
-
-
-def unit_rows(values: NDArray[np.floating]) -> Doubles:
-    """Rows scaled to unit length, in float64; a row of zeros stays."""
-    rows = values.astype(np.float64)
-    norm = np.linalg.norm(rows, axis=1, keepdims=True)
-    return rows / np.where(norm > 0, norm, 1.0)
 
 
 def covariance(features: Floats, mean: Floats, batch: int = 16_384) -> Doubles:

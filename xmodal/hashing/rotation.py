@@ -40,3 +40,10 @@ def itq_rotation(
         left, _, right = np.linalg.svd(weighted.T @ signs, full_matrices=False)
         frame = left @ right
     return frame
+
+
+def unit_rows(values: NDArray[np.floating]) -> Doubles:
+    """Rows scaled to unit length, in float64; a row of zeros stays."""
+    rows = values.astype(np.float64)
+    norm = np.linalg.norm(rows, axis=1, keepdims=True)
+    return rows / np.where(norm > 0, norm, 1.0)

@@ -1,6 +1,6 @@
 """From item ids to what a user knows: paths, captions, keywords, and what a library holds."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from pathlib import Path
 from typing import Literal, cast
 
@@ -23,7 +23,7 @@ from xmodal.store.models import (
     Volume,
 )
 
-TextSource = Literal["caption", "keyword"]
+TextSource = Literal["caption", "keyword", "vocabulary"]
 
 
 def paths_of(session: Session, ids: NDArray[np.int64]) -> dict[int, Path]:
@@ -60,7 +60,7 @@ def texts_of(
         rows = session.execute(
             select(Keyword.text_item_id, Keyword.name).where(Keyword.text_item_id.in_(wanted), used)
         )
-        found |= {i: (name, "keyword") for i, name in rows}
+        found |= {i: (cast(str, name), "keyword") for i, name in rows}
     return found
 
 
@@ -92,7 +92,7 @@ def describe(database: Database, check: bool) -> LibraryInfo:
                 select(func.count(func.distinct(File.item_id))).where(File.state == "present")
             )
             or 0,
-            files=dict(row._tuple() for row in files),
+            files={str(state): int(number) for state, number in files},
             captions=count(Caption.id),
             keywords=count(Keyword.id),
             encoders=_specs(session),
@@ -105,7 +105,7 @@ def describe(database: Database, check: bool) -> LibraryInfo:
         )
 
 
-def _specs(session: Session) -> Sequence[str]:
+def _specs(session: Session) -> list[str]:
     return list(
         session.scalars(
             select(EncoderRecord.identifier).order_by(

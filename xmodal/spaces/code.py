@@ -1,8 +1,8 @@
 """Which code a library uses: the fitted hasher of a feature space, and its replacement.
 
 A library answers from its first picture on: before anything of its own is there, the ``itq`` code
-is fitted on the encoder's background (everyday words and the sample pictures). It is fitted again as
-the library grows, until ``train`` puts a supervised code in its place. A replacement is complete
+is fitted on the encoder's background (everyday words and the sample pictures). It is fitted again
+as the library grows, until ``train`` puts a supervised code in its place. A replacement is complete
 before a search sees it, and a killed one leaves only a row that the next writer removes.
 """
 
@@ -177,11 +177,11 @@ def _live_features(
     """Features of what a search may return: pictures with a present file, texts in use."""
     with database.session() as session:
         if modality == "image":
-            live = select(File.item_id).where(File.state == "present")
+            live = set(session.scalars(select(File.item_id).where(File.state == "present")))
         else:
-            live = select(Caption.text_item_id).union(select(Keyword.text_item_id))
-        wanted = {int(i) for i in session.scalars(live) if i is not None}
+            live = set(session.scalars(select(Caption.text_item_id)))
+            live |= set(session.scalars(select(Keyword.text_item_id)))
         for ids, features in iter_features(session, encoder_id, modality, CODING_BATCH):
-            keep = np.array([int(i) in wanted for i in ids], dtype=bool)
+            keep = np.array([i in live for i in ids.tolist()], dtype=bool)
             if keep.any():
                 yield ids[keep], features[keep]

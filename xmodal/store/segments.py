@@ -1,49 +1,52 @@
-"""Segments: up to 65,536 codes of one hasher and modality in one blob, read at memory speed.
+"""Codes of a hasher in segments of up to 65,536: appended small, merged later, read at once.
 
-The codes of a segment lie word by word: all first 64-bit words, then all second ones,
-little-endian, the last word padded with zeros. Ids ascend; where they run without a gap only the
-ends are stored. A checksum (BLAKE2b, 16 bytes) over ids and codes is verified at every load.
-Deletions set bits in a bitmap, which starts with its own checksum, and leave the codes alone;
-merging drops what was deleted.
+An id has at most one live code for each hasher and modality. New codes go into new, small segments;
+deletions set bits in a bitmap beside the codes; :func:`merge_segments` makes full segments of small
+ones and drops what was deleted. Nothing here commits: that is the transaction's business, so a
+killed run leaves the segments of its last commit.
 """
 
-import hashlib
-import struct
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from xmodal.errors import CodesError, LibraryError
-from xmodal.hamming.packing import check_codes, from_planes, to_planes, word_count
+from xmodal.hamming.packing import check_codes, to_planes, word_count
+from xmodal.store.layout import (
+    DamagedSegmentError,
+    Ids,
+    Planes,
+    SegmentBytes,
+    pack_deleted,
+    pack_segment,
+    unpack_ids,
+    unpack_live,
+    unpack_segment,
+)
 from xmodal.store.models import HasherRecord, Segment
 
 SEGMENT_CODES = 65_536
 # A segment with fewer live codes is worth rewriting; fuller ones are left alone for good.
 _SMALL = SEGMENT_CODES // 2
-_DIGEST_BYTES = 16
-
-Ids = NDArray[np.int64]
+# Merging holds this many codes in memory at a time, 16 MiB of 128-bit ones.
+_MERGE_CODES = 16 * SEGMENT_CODES
 
 
 @dataclass(frozen=True)
 class StoredCodes:
-    """All live codes of one hasher and modality.
+    """All live codes of one hasher and modality, in the order of their segments.
 
     ``ids`` int64 ``(n,)``; ``planes`` uint64 ``(words, n)``; ``problems`` has one sentence for each
     damaged segment, whose codes are left out.
     """
 
     ids: Ids
-    planes: NDArray[np.uint64]
+    planes: Planes
     problems: list[str] = field(default_factory=list)
-
-
-class _DamagedSegmentError(LibraryError):
-    pass
 
 
 def append_codes(
@@ -51,54 +54,46 @@ def append_codes(
 ) -> None:
     """Store ``codes`` uint8 ``(n, bits // 8)`` of the items ``ids``; a code an id had is replaced.
 
-    Raises CodesError when ids repeat, counts differ, or the width is not the hasher's.
+    Raises CodesError when ids repeat or are no integers, counts differ, or the width is not the
+    hasher's; nothing is stored then.
     """
     code_bytes = _code_bytes(session, hasher_id)
-    codes = check_codes(codes)
-    ids = np.asarray(ids, dtype=np.int64)
-    if ids.shape != (len(codes),) or codes.shape[1] != code_bytes:
-        raise CodesError(
-            f"expected codes of shape ({len(ids)}, {code_bytes}) for {len(ids)} ids, "
-            f"found {codes.shape}"
-        )
+    codes = check_codes(codes, code_bytes)
+    ids = _checked(ids)
+    if len(ids) != len(codes):
+        raise CodesError(f"expected one id for each code, found {len(ids)} for {len(codes)}")
     order = np.argsort(ids, kind="stable")
     ids = ids[order]
-    if np.any(ids[1:] == ids[:-1]):
-        raise CodesError("ids: expected each id once, found repeated ones")
+    repeated = ids[1:] == ids[:-1]
+    if repeated.any():
+        raise CodesError(f"ids: expected each id once, found {ids[1:][repeated][0]} again")
     delete_codes(session, hasher_id, modality, ids)
     for start in range(0, len(ids), SEGMENT_CODES):
         part = slice(start, start + SEGMENT_CODES)
-        planes = to_planes(codes[order[part]])
-        session.add(_segment(hasher_id, modality, ids[part], planes))
-    session.flush()
+        _insert(session, hasher_id, modality, ids[part], to_planes(codes[order[part]]))
 
 
 def delete_codes(session: Session, hasher_id: int, modality: str, ids: Ids) -> int:
-    """Mark the codes of ``ids`` as deleted; ids without a code are ignored. Returns the count."""
-    ids = np.unique(np.asarray(ids, dtype=np.int64))
+    """Delete the codes of ``ids``; ids without a code are ignored. Returns how many were deleted.
+
+    The codes themselves are not read: a segment whose codes are damaged can lose ids as any other.
+    """
+    ids = np.unique(_checked(ids))
     if not len(ids):
         return 0
+    ranges = session.execute(
+        select(Segment.id, Segment.first_id, Segment.last_id).where(
+            Segment.hasher_id == hasher_id,
+            Segment.modality == modality,
+            Segment.first_id <= int(ids[-1]),
+            Segment.last_id >= int(ids[0]),
+        )
+    ).all()
     deleted = 0
-    overlapping = select(Segment).where(
-        Segment.hasher_id == hasher_id,
-        Segment.modality == modality,
-        Segment.first_id <= int(ids[-1]),
-        Segment.last_id >= int(ids[0]),
-    )
-    for segment in session.scalars(overlapping):
-        try:
-            live = _live(segment)
-            hit = live & np.isin(_ids(segment), ids, assume_unique=True)
-        except _DamagedSegmentError:
-            continue  # nothing of it is found by a search either; `check` names it
-        if hit.any():
-            deleted += int(hit.sum())
-            live &= ~hit
-            if live.any():
-                segment.deleted = _bitmap(~live)
-            else:
-                session.delete(segment)
-    session.flush()
+    for number, first, last in ranges:
+        mine = ids[np.searchsorted(ids, first) : np.searchsorted(ids, last, side="right")]
+        if len(mine):
+            deleted += _delete_from(session, number, mine)
     return deleted
 
 
@@ -114,169 +109,163 @@ def load_codes(session: Session, hasher_id: int, modality: str) -> StoredCodes:
     ids = np.empty(total, np.int64)
     planes = np.empty((words, total), np.uint64)
     problems: list[str] = []
-    at = 0
-    for segment in _stream(session, hasher_id, modality):
+    end = 0
+    for number, segment in _stream(session, hasher_id, modality):
         try:
-            segment_ids, segment_planes = _read(segment, words)
-        except _DamagedSegmentError as error:
-            problems.append(str(error))
+            segment_ids, segment_planes = unpack_segment(segment, words)
+        except DamagedSegmentError as error:
+            problems.append(_problem(number, hasher_id, modality, segment, error))
             continue
-        end = at + len(segment_ids)
-        ids[at:end] = segment_ids
-        planes[:, at:end] = segment_planes
-        at = end
-    if at < total:
-        ids, planes = ids[:at].copy(), np.ascontiguousarray(planes[:, :at])
+        start, end = end, end + len(segment_ids)
+        ids[start:end] = segment_ids
+        planes[:, start:end] = segment_planes
+    if end < total:
+        ids, planes = ids[:end].copy(), np.ascontiguousarray(planes[:, :end])
     return StoredCodes(ids, planes, problems)
 
 
 def merge_segments(session: Session, hasher_id: int, modality: str) -> None:
     """Rewrite small and half-deleted segments into full ones; a damaged one is left as it is."""
     words = word_count(_code_bytes(session, hasher_id))
-    parts: list[tuple[Ids, NDArray[np.uint64]]] = []
-    merged: list[int] = []
-    for segment in _stream(session, hasher_id, modality):
+    numbers: list[int] = []
+    parts: list[tuple[Ids, Planes]] = []
+    waiting = 0
+    for number, segment in _stream(session, hasher_id, modality):
         try:
-            if np.count_nonzero(_live(segment)) > _SMALL:
+            if np.count_nonzero(unpack_live(segment.count, segment.deleted)) >= _SMALL:
                 continue
-            parts.append(_read(segment, words))
-        except _DamagedSegmentError:
+            parts.append(unpack_segment(segment, words))
+        except DamagedSegmentError:
             continue
-        merged.append(segment.id)
-    if len(parts) < 2 and not (parts and len(parts[0][0]) == 0):
-        return
-    ids = np.concatenate([part for part, _ in parts])
-    planes = np.concatenate([part for _, part in parts], axis=1)
-    order = np.argsort(ids)
-    for start in range(0, len(ids), SEGMENT_CODES):
-        part = order[start : start + SEGMENT_CODES]
-        segment_planes = np.ascontiguousarray(planes[:, part])
-        session.add(_segment(hasher_id, modality, ids[part], segment_planes))
-    for start in range(0, len(merged), 500):
-        session.execute(delete(Segment).where(Segment.id.in_(merged[start : start + 500])))
-    session.flush()
+        numbers.append(number)
+        waiting += len(parts[-1][0])
+        if waiting >= _MERGE_CODES:
+            parts = _rewrite(session, hasher_id, modality, parts, keep_rest=True)
+            waiting = len(parts[0][0])
+    if len(numbers) > 1:
+        _rewrite(session, hasher_id, modality, parts)
+        for start in range(0, len(numbers), 500):
+            chunk = numbers[start : start + 500]
+            session.execute(delete(Segment).where(Segment.id.in_(chunk)))
 
 
 def count_codes(session: Session, hasher_id: int, modality: str) -> int:
-    """How many codes are live, deletions counted out."""
+    """How many codes are live. Checksums are not verified: the codes are not read."""
     rows = session.execute(
-        select(Segment.count, Segment.deleted).where(
+        select(Segment.id, Segment.count, Segment.deleted).where(
             Segment.hasher_id == hasher_id, Segment.modality == modality
         )
     )
     count = 0
-    for stored, deleted in rows:
-        bits = b"" if deleted is None else deleted[_DIGEST_BYTES:]
-        count += stored - int(np.bitwise_count(np.frombuffer(bits, np.uint8)).sum())
+    for _, stored, deleted in rows:
+        try:
+            count += int(np.count_nonzero(unpack_live(stored, deleted)))
+        except DamagedSegmentError:
+            continue  # as load_codes leaves the segment out
     return count
 
 
 def check_segments(session: Session) -> list[str]:
     """One sentence for each segment that is damaged."""
     problems: list[str] = []
-    widths: dict[int, int] = dict(
-        session.execute(select(HasherRecord.id, HasherRecord.bits)).tuples().all()
-    )
-    for hasher_id, bits in widths.items():
-        for modality in ("image", "text"):
-            for segment in _stream(session, hasher_id, modality):
-                try:
-                    _read(segment, word_count(bits // 8))
-                except _DamagedSegmentError as error:
-                    problems.append(str(error))
+    groups = session.execute(
+        select(Segment.hasher_id, HasherRecord.bits, Segment.modality)
+        .join(HasherRecord, HasherRecord.id == Segment.hasher_id)
+        .distinct()
+        .order_by(Segment.hasher_id, Segment.modality)
+    ).all()
+    for hasher_id, bits, modality in groups:
+        for number, segment in _stream(session, hasher_id, modality):
+            try:
+                unpack_segment(segment, word_count(bits // 8))
+            except DamagedSegmentError as error:
+                problems.append(_problem(number, hasher_id, modality, segment, error))
     return problems
 
 
-def decode_segment(segment: Segment, code_bytes: int) -> tuple[Ids, NDArray[np.uint8]]:
-    """Ids and codes of one segment as ordinary arrays; LibraryError when it is damaged."""
-    ids, planes = _read(segment, word_count(code_bytes))
-    return ids, from_planes(np.ascontiguousarray(planes), code_bytes)
-
-
-def _stream(session: Session, hasher_id: int, modality: str) -> Iterator[Segment]:
-    """Segments in the order of their ids, one blob in memory at a time."""
+def _stream(session: Session, hasher_id: int, modality: str) -> Iterator[tuple[int, SegmentBytes]]:
+    """Numbers and bytes of the segments in the order of their ids, one at a time in memory."""
     numbers = session.scalars(
         select(Segment.id)
         .where(Segment.hasher_id == hasher_id, Segment.modality == modality)
         .order_by(Segment.first_id, Segment.id)
     ).all()
+    # Columns, not Segment objects: the session would keep objects, and their blobs, in memory.
+    columns = select(
+        Segment.count,
+        Segment.first_id,
+        Segment.last_id,
+        Segment.checksum,
+        Segment.deleted,
+        Segment.ids,
+        Segment.codes,
+    )
     for number in numbers:
-        segment = session.get_one(Segment, number)
-        yield segment
-        if segment not in session.dirty:
-            session.expunge(segment)
+        row = session.execute(columns.where(Segment.id == number)).one()
+        yield number, SegmentBytes(*row)
 
 
-def _segment(hasher_id: int, modality: str, ids: Ids, planes: NDArray[np.uint64]) -> Segment:
-    run = int(ids[-1]) - int(ids[0]) + 1 == len(ids)
-    segment = Segment(
-        hasher_id=hasher_id,
-        modality=modality,
-        count=len(ids),
-        first_id=int(ids[0]),
-        last_id=int(ids[-1]),
-        ids=None if run else ids.astype("<i8").tobytes(),
-        codes=planes.astype("<u8", copy=False).tobytes(),
-    )
-    segment.checksum = _checksum(segment)
-    return segment
+def _insert(session: Session, hasher_id: int, modality: str, ids: Ids, planes: Planes) -> None:
+    values = asdict(pack_segment(ids, planes))
+    session.execute(insert(Segment).values(hasher_id=hasher_id, modality=modality, **values))
 
 
-def _read(segment: Segment, words: int) -> tuple[Ids, NDArray[np.uint64]]:
-    if len(segment.codes) != 8 * words * segment.count or segment.checksum != _checksum(segment):
-        raise _damaged(segment, "its codes fail their checksum")
-    ids = _ids(segment)
-    planes = np.frombuffer(segment.codes, "<u8").reshape(words, segment.count)
-    if segment.deleted is None:
-        return ids, planes
-    live = _live(segment)
-    return ids[live], planes[:, live]
-
-
-def _ids(segment: Segment) -> Ids:
-    if segment.ids is None:
-        ids = np.arange(segment.first_id, segment.last_id + 1, dtype=np.int64)
-    elif len(segment.ids) % 8:
-        raise _damaged(segment, "its ids are cut off")
+def _delete_from(session: Session, number: int, ids: Ids) -> int:
+    count, first, last, deleted, blob = session.execute(
+        select(
+            Segment.count, Segment.first_id, Segment.last_id, Segment.deleted, Segment.ids
+        ).where(Segment.id == number)
+    ).one()
+    try:
+        live = unpack_live(count, deleted)
+        hit = live & np.isin(unpack_ids(count, first, last, blob), ids, assume_unique=True)
+    except DamagedSegmentError:
+        return 0  # no search finds anything of it either; `check` names it
+    if not hit.any():
+        return 0
+    live &= ~hit
+    if live.any():
+        values = {"deleted": pack_deleted(live)}
+        session.execute(update(Segment).where(Segment.id == number).values(values))
     else:
-        ids = np.frombuffer(segment.ids, "<i8").astype(np.int64, copy=False)
-    if len(ids) != segment.count:
-        raise _damaged(segment, f"expected {segment.count} ids, found {len(ids)}")
-    return ids
+        session.execute(delete(Segment).where(Segment.id == number))
+    return int(np.count_nonzero(hit))
 
 
-def _live(segment: Segment) -> NDArray[np.bool_]:
-    if segment.deleted is None:
-        return np.ones(segment.count, bool)
-    digest, bits = segment.deleted[:_DIGEST_BYTES], segment.deleted[_DIGEST_BYTES:]
-    if digest != _digest(bits) or len(bits) != -(-segment.count // 8):
-        raise _damaged(segment, "its list of deletions fails its checksum")
-    return np.unpackbits(np.frombuffer(bits, np.uint8), count=segment.count) == 0
+def _rewrite(
+    session: Session,
+    hasher_id: int,
+    modality: str,
+    parts: list[tuple[Ids, Planes]],
+    keep_rest: bool = False,
+) -> list[tuple[Ids, Planes]]:
+    """Store ``parts`` as full segments; what fills none is stored too, or returned if kept."""
+    ids = np.concatenate([part for part, _ in parts])
+    planes = np.concatenate([part for _, part in parts], axis=1)
+    order = np.argsort(ids)
+    end = len(ids) - len(ids) % SEGMENT_CODES if keep_rest else len(ids)
+    for start in range(0, end, SEGMENT_CODES):
+        part = order[start : min(start + SEGMENT_CODES, end)]
+        _insert(session, hasher_id, modality, ids[part], planes[:, part])
+    rest = order[end:]
+    return [(ids[rest], planes[:, rest])]
 
 
-def _bitmap(deleted: NDArray[np.bool_]) -> bytes:
-    bits = np.packbits(deleted).tobytes()
-    return _digest(bits) + bits
-
-
-def _checksum(segment: Segment) -> bytes:
-    head = struct.pack("<qqq", segment.count, segment.first_id, segment.last_id)
-    return _digest(head, segment.ids or b"", segment.codes)
-
-
-def _digest(*parts: bytes) -> bytes:
-    digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
-    for part in parts:
-        digest.update(part)
-    return digest.digest()
-
-
-def _damaged(segment: Segment, reason: str) -> _DamagedSegmentError:
-    return _DamagedSegmentError(
-        f"segment {segment.id} ({segment.modality} codes of hasher {segment.hasher_id}, "
-        f"{segment.count} items from id {segment.first_id}) is damaged: {reason}; its items are "
-        "not found until they are coded again (`xmodal train` codes everything anew)"
+def _problem(
+    number: int, hasher_id: int, modality: str, segment: SegmentBytes, error: DamagedSegmentError
+) -> str:
+    return (
+        f"segment {number} ({modality} codes of hasher {hasher_id}, {segment.count} items from id "
+        f"{segment.first_id}) is damaged: {error}; its items are not found until they are coded "
+        "again (`xmodal train` codes everything anew)"
     )
+
+
+def _checked(ids: object) -> Ids:
+    array = np.asarray(ids)
+    if array.ndim != 1 or not (np.issubdtype(array.dtype, np.integer) or not array.size):
+        raise CodesError(f"expected integer ids of shape (n,), found {array.dtype} {array.shape}")
+    return array.astype(np.int64, copy=False)
 
 
 def _code_bytes(session: Session, hasher_id: int) -> int:
