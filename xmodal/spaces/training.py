@@ -25,7 +25,7 @@ from xmodal.store.models import Caption, Feature, File, ItemKeyword, Keyword
 MIN_PICTURES = 5
 MIN_KEYWORDS = 2
 # Half of them must be more than the eight bits of the shortest semantic code.
-MIN_LABELLED = 40
+MIN_LABELLED = 30
 # The most frequent ones; rarer ones add columns faster than they add knowledge.
 MAX_KEYWORDS = 1_000
 MIN_BITS = 16
