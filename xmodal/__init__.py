@@ -6,7 +6,6 @@
 """
 
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -16,10 +15,7 @@ if TYPE_CHECKING:
     from xmodal.library import Library
     from xmodal.results import Annotation, IndexReport, LibraryInfo, SearchResult, TrainReport
 
-try:
-    __version__ = version("xmodal")
-except PackageNotFoundError:  # a checkout that was never installed, run as `python cli.py`
-    __version__ = "0.0.0+checkout"
+    __version__: str
 
 # Loaded at first use: `xmodal --help` must not wait for SQLAlchemy.
 _HOME = {
@@ -55,6 +51,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return _version()
     if name not in _HOME:
         raise AttributeError(f"module 'xmodal' has no attribute {name!r}")
     return getattr(import_module(_HOME[name]), name)
@@ -62,3 +60,13 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return __all__
+
+
+def _version() -> str:
+    # Reading the installed metadata takes longer than starting `xmodal --help`.
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("xmodal")
+    except PackageNotFoundError:  # a checkout that was never installed, run as `python cli.py`
+        return "0.0.0+checkout"

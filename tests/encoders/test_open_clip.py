@@ -41,7 +41,7 @@ SIGLIP = {
     "init_logit_bias": -10,
     "custom_text": True,
     "vision_cfg": {
-        "image_size": 64,
+        "image_size": 160,
         "timm_model_name": "test_vit3",
         "timm_model_pretrained": False,
         "timm_pool": "map",
@@ -92,6 +92,7 @@ def models(tmp_path_factory):
     configs = folder / "configs"
     configs.mkdir()
     (configs / "tiny-clip.json").write_text(json.dumps(CLIP))
+    (configs / "tiny-other.json").write_text(json.dumps({**CLIP, "embed_dim": 32}))
     open_clip.add_model_config(configs)
     torch.manual_seed(0)
     model = open_clip.create_model("tiny-clip", load_weights=False).eval()
@@ -201,8 +202,8 @@ def test_damaged_or_foreign_weights_are_named(models, tmp_path, suffix):
     path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(EncoderError, match=r"half\.|holds more"):
         load_encoder(f"open_clip:tiny-clip/{path}")
-    with pytest.raises(EncoderError, match="cannot load .* as RN50"):
-        load_encoder(f"open_clip:RN50/{models / ('w' + suffix)}")
+    with pytest.raises(EncoderError, match=r"cannot load .* as tiny-other"):
+        load_encoder(f"open_clip:tiny-other/{models / ('w' + suffix)}")
     with pytest.raises(EncoderError, match="there is no weights file"):
         load_encoder(f"open_clip:tiny-clip/{tmp_path / ('absent' + suffix)}")
 

@@ -83,9 +83,9 @@ def test_plugin_that_is_no_encoder_is_refused(tmp_path, monkeypatch):
         "[xmodal.encoders]\nhollow = builtins:dict\nabsent = no_such_module_at_all:f\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
-    with pytest.raises(EncoderError, match="hollow.*dict.*lacks parts"):
+    with pytest.raises(EncoderError, match=r"hollow.*dict.*lacks parts"):
         load_encoder("hollow")
-    with pytest.raises(EncoderError, match="absent.*no_such_module_at_all"):
+    with pytest.raises(EncoderError, match=r"absent.*no_such_module_at_all"):
         load_encoder("absent")
 
 

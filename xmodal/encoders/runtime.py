@@ -111,7 +111,7 @@ def export_onnx(
                 difference = _relative_difference(Session(target), module, check)
             # The exporters raise many unrelated types, some of them bare Exceptions.
             except Exception as error:
-                reason = next(iter(str(error).strip().splitlines()), "") or repr(error)
+                reason = _root_cause(error)
             else:
                 if difference <= _EXPORT_TOLERANCE:
                     return
@@ -171,6 +171,13 @@ def _export_captured(
         input_names=[input_name],
         output_names=[output_name],
     )
+
+
+def _root_cause(error: BaseException) -> str:
+    """The first line of what went wrong first; an exporter's message only says at which step."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return next(iter(str(error).strip().splitlines()), "") or repr(error)
 
 
 def _needs_second_file(module: "torch.nn.Module") -> bool:
