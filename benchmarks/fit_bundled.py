@@ -49,10 +49,10 @@ WHITENING_FLOOR = 1.0
 WHITENING_POWER = 0.25
 
 LANGUAGES = ("de", "fr", "ru", "zh_CN")
-TOPICS = (
-    "animals buildings containers education electronics food office people plants recreation "
-    "science tools transportation"
-).split()
+TOPICS = [
+    *("animals", "buildings", "containers", "education", "electronics", "food", "office"),
+    *("people", "plants", "recreation", "science", "tools", "transportation"),
+]
 # Keywords that say how a drawing was made or filed, not what it shows.
 NO_SUBJECT = re.compile(
     r"hash|unsorted|icon|theme|clip|symbol|contour|outline|cartoon|\d|externalsource|public|"

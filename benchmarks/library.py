@@ -17,11 +17,11 @@ from pathlib import Path
 
 import numpy as np
 from sqlalchemy import select
-from xmodal.store.database import Database
-from xmodal.store.features import read_features
 
 from xmodal.encoders.base import Features, normalise
 from xmodal.library import Library
+from xmodal.store.database import Database
+from xmodal.store.features import read_features
 from xmodal.store.models import Caption, EncoderRecord, File, Item, Volume
 
 K = 10
@@ -106,7 +106,8 @@ def main() -> None:
             )
             second = library.index([arguments.photos], captions=arguments.captions)
             print(
-                f"\n{first.indexed} pictures indexed in {first.seconds:.1f} s, {first.failed} failed"
+                f"\n{first.indexed} pictures indexed in {first.seconds:.1f} s, "
+                f"{first.failed} failed"
             )
             share = second.seconds / first.seconds
             print(

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 from toy import COLOURS
-from xmodal.store.database import Database
 
 from xmodal.errors import (
     EncoderError,
@@ -19,6 +18,7 @@ from xmodal.errors import (
     UsageError,
 )
 from xmodal.library import Library, default_library_path
+from xmodal.store.database import Database
 
 
 @pytest.fixture

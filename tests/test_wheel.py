@@ -46,7 +46,9 @@ def test_the_code_under_test_is_the_wheels(unpacked, tmp_path):
 
 def test_an_installed_wheel_makes_and_searches_a_library(unpacked, tmp_path, photo_folder):
     library = str(tmp_path / "library.db")
-    done = run(unpacked, tmp_path, "index", str(photo_folder), "--encoder", "toy", "--library", library)
+    done = run(
+        unpacked, tmp_path, "index", str(photo_folder), "--encoder", "toy", "--library", library
+    )
     assert done.returncode == 0, done.stderr
     done = run(unpacked, tmp_path, "search", "red", "-k", "1", "--library", library)
     assert done.returncode == 0, done.stderr

@@ -36,6 +36,7 @@ class Encoder(Protocol):
 
 def normalise(x: NDArray[np.floating]) -> Features:
     """Rows scaled to unit L2 norm as float32; a zero row stays zero."""
-    x = np.asarray(x, dtype=np.float32)
-    norm = np.linalg.norm(x, axis=-1, keepdims=True)
-    return x / np.where(norm > 0, norm, 1.0)
+    rows: Features = np.asarray(x, dtype=np.float32)
+    norm: Features = np.linalg.norm(rows, axis=-1, keepdims=True)
+    norm[norm == 0] = 1
+    return rows / norm

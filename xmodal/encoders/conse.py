@@ -109,6 +109,4 @@ class ConseSpace:
                 values.update(json.loads(str(file["header"])))
             return cls(**values)
         except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-            raise EncoderError(
-                f"{path} cannot be read: {error}; install xmodal again"
-            ) from error
+            raise EncoderError(f"{path} cannot be read: {error}; install xmodal again") from error

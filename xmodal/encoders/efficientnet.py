@@ -116,8 +116,8 @@ class EfficientNet:
 
     @cached_property
     def _session(self) -> Session:
-        digest = self.weights.sha256[:16]
-        path = cache_dir() / "bundled" / f"{self.weights.architecture}-{digest}-{PREPROCESSING}.onnx"
+        name = f"{self.weights.architecture}-{self.weights.sha256[:16]}-{PREPROCESSING}.onnx"
+        path = cache_dir() / "bundled" / name
         if not _is_intact(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(path.with_suffix(".lock")):
@@ -162,7 +162,7 @@ def _export(weights: Weights, path: Path) -> None:
     except ImportError as error:
         raise EncoderError(f"the bundled encoder is not installed; {INSTALL}") from error
 
-    network = timm.create_model(weights.architecture, pretrained=False)
+    network: Any = timm.create_model(weights.architecture, pretrained=False)
     loaded: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
     names = network.state_dict().keys()
     # The tensors come in the same order under other names.
@@ -171,7 +171,7 @@ def _export(weights: Weights, path: Path) -> None:
     class Tower(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.network = network
+            self.network: Any = network
 
         def forward(self, pixels: torch.Tensor) -> torch.Tensor:
             scaled = pixels.permute(0, 3, 1, 2).float() / 127.5 - 1.0

@@ -89,7 +89,8 @@ def own_item_recall(distances: ArrayLike, own: ArrayLike, k: int) -> Values:
     relevant = np.zeros(values.shape, bool)
     np.put_along_axis(relevant, columns, True, axis=1)
     ranked = in_ranked_order(relevant, rank_items(values))
-    return (ranked[:, : _cut(k, values.shape[1])] > 0).any(axis=1).astype(np.float64)
+    found: NDArray[np.bool_] = np.any(ranked[:, : _cut(k, values.shape[1])] > 0, axis=1)
+    return found.astype(np.float64)
 
 
 def ndcg_at(gains: ArrayLike, k: int | None = None) -> Values:

@@ -8,12 +8,12 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
-from importlib.metadata import version
 from io import BufferedIOBase
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import PIL
 from PIL import Image, ImageFile
 
 from xmodal.errors import MediaError
@@ -121,9 +121,13 @@ def picture_suffixes() -> frozenset[str]:
 @cache
 def decoder_versions() -> str:
     """What decodes here; a failed file is tried again when this changes."""
-    parts = [f"xmodal {version('xmodal')}", f"Pillow {version('pillow')}"]
+    from xmodal import __version__
+
+    parts = [f"xmodal {__version__}", f"Pillow {PIL.__version__}"]
     if "HEIF" in _readers():
-        parts.append(f"pillow-heif {version('pillow-heif')}")
+        import pillow_heif
+
+        parts.append(f"pillow-heif {pillow_heif.__version__}")
     return ", ".join(parts)
 
 

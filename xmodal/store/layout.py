@@ -35,7 +35,7 @@ class SegmentBytes:
 
 
 def pack_segment(ids: Ids, planes: Planes) -> SegmentBytes:
-    """Lay out codes whose ``ids`` ``(n,)`` ascend; ``planes`` is ``(words, n)``, ``n`` at least 1."""
+    """Lay out codes whose ``ids`` ``(n,)`` ascend; ``planes`` is ``(words, n)``, n at least 1."""
     first, last = int(ids[0]), int(ids[-1])
     gapless = last - first + 1 == len(ids)
     id_blob = None if gapless else ids.astype("<i8", copy=False).tobytes()
@@ -51,12 +51,8 @@ def unpack_segment(segment: SegmentBytes, words: int) -> tuple[Ids, Planes]:
     """
     expected = _WORD_BYTES * words * segment.count
     if len(segment.codes) != expected:
-        raise DamagedSegmentError(
-            f"expected {expected} bytes of codes, found {len(segment.codes)}"
-        )
-    found = _checksum(
-        segment.count, segment.first_id, segment.last_id, segment.ids, segment.codes
-    )
+        raise DamagedSegmentError(f"expected {expected} bytes of codes, found {len(segment.codes)}")
+    found = _checksum(segment.count, segment.first_id, segment.last_id, segment.ids, segment.codes)
     if found != segment.checksum:
         raise DamagedSegmentError("its ids or codes fail their checksum")
     ids = unpack_ids(segment.count, segment.first_id, segment.last_id, segment.ids)
