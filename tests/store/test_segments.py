@@ -1,4 +1,4 @@
-"""Segments keep exactly the codes that were put in, say when they are damaged, and survive kills."""
+"""Segments keep exactly the codes put in, say when they are damaged, and survive kills."""
 
 import os
 import signal
