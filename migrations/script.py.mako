@@ -1,7 +1,7 @@
 """${message}
 
 Revision: ${up_revision}, after ${down_revision | comma,n}. Add it to REVISIONS in
-xmodal/store/database.py.
+xmodal/store/schema.py.
 """
 
 import sqlalchemy as sa

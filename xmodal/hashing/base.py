@@ -188,7 +188,7 @@ class LinearHasher(Hasher):
 
     def _project(self, features: Floats, modality: Modality) -> NDArray[np.floating]:
         matrix = self.image_projection_ if modality == "image" else self.text_projection_
-        return (features - np.float64(1) * self._mean(modality)) @ matrix.astype(np.float64)
+        return (features.astype(np.float64) - self._mean(modality)) @ matrix.astype(np.float64)
 
 
 def check_is_fitted(hasher: Hasher) -> None:

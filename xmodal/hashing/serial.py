@@ -19,6 +19,18 @@ FORMAT = 1
 # Attributes of a hasher inside a hasher are stored under its attribute's name and this sign.
 NESTED = "/"
 
+# What NumPy and zipfile raise for files that are cut off, damaged or something else entirely.
+_UNREADABLE = (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    EOFError,
+    NotImplementedError,
+    zipfile.BadZipFile,
+)
+
 
 def save_hasher(hasher: Hasher, file: str | Path | BinaryIO) -> None:
     """Write a fitted hasher; a path is replaced in one step, so a crash leaves the old file."""
@@ -26,7 +38,7 @@ def save_hasher(hasher: Hasher, file: str | Path | BinaryIO) -> None:
     header = _describe(hasher, arrays, "")
     buffer = BytesIO()
     # savez types its keyword arguments as flags of its own.
-    np.savez(buffer, header=np.array(json.dumps(header)), **arrays)  # type: ignore[arg-type]
+    np.savez(buffer, header=np.array(json.dumps(header, default=_plain)), **arrays)  # type: ignore[arg-type]
     if not isinstance(file, str | Path):
         file.write(buffer.getbuffer())
         return
@@ -53,9 +65,7 @@ def load_hasher(file: str | Path | BinaryIO) -> Hasher:
             arrays = {name: stored[name] for name in stored.files if name != "header"}
     except FileNotFoundError:
         raise HasherError(f"{where}no such file; expected a hasher written by save()") from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError) as error:
-        raise _not_a_hasher(where, error) from error
-    except zipfile.BadZipFile as error:
+    except _UNREADABLE as error:
         raise _not_a_hasher(where, error) from error
     if not isinstance(header, dict) or not isinstance(header.get("format"), int):
         raise _not_a_hasher(where, "its header names no format")
@@ -70,6 +80,13 @@ def load_hasher(file: str | Path | BinaryIO) -> Hasher:
         raise _not_a_hasher(where, error) from error
 
 
+def _plain(value: object) -> object:
+    """NumPy numbers among the parameters as Python's own."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise HasherError(f"parameters: expected JSON values, found {value!r}")
+
+
 def _not_a_hasher(where: str, reason: object) -> HasherError:
     return HasherError(
         f"{where}expected a hasher written by save(), found something else: {reason}"
@@ -78,18 +95,20 @@ def _not_a_hasher(where: str, reason: object) -> HasherError:
 
 def _describe(hasher: Hasher, arrays: dict[str, NDArray[Any]], prefix: str) -> dict[str, Any]:
     """The JSON header of a hasher; its arrays are put into ``arrays``."""
-    nested, values = {}, {}
+    nested, shapes, values = {}, {}, {}
     for name, value in fitted_state(hasher).items():
         if isinstance(value, Hasher):
             nested[name] = _describe(value, arrays, f"{prefix}{name}{NESTED}")
         elif isinstance(value, np.ndarray):
             arrays[prefix + name] = value
+            shapes[name] = value.shape
         else:
             values[name] = value
     return {
         "format": FORMAT,
         "class": hasher.name,
         "params": hasher.get_params(),
+        "arrays": shapes,
         "values": values,
         "nested": nested,
     }
@@ -97,12 +116,15 @@ def _describe(hasher: Hasher, arrays: dict[str, NDArray[Any]], prefix: str) -> d
 
 def _restore(header: dict[str, Any], arrays: dict[str, NDArray[Any]], prefix: str) -> Hasher:
     hasher = make_hasher(hasher_class(header["class"]), header["params"])
-    for name, value in header["values"].items():
-        setattr(hasher, name, value)
+    state = dict(header["values"])
     for name, child in header["nested"].items():
-        setattr(hasher, name, _restore(child, arrays, f"{prefix}{name}{NESTED}"))
-    for name, array in arrays.items():
-        attribute = name.removeprefix(prefix)
-        if name.startswith(prefix) and NESTED not in attribute:
-            setattr(hasher, attribute, array)
+        state[name] = _restore(child, arrays, f"{prefix}{name}{NESTED}")
+    for name, shape in header["arrays"].items():
+        state[name] = arrays[prefix + name]
+        if list(state[name].shape) != shape:
+            raise TypeError(f"{name} has shape {state[name].shape}, its header says {shape}")
+    for name, value in state.items():
+        if not name.endswith("_") or name.startswith("_"):
+            raise TypeError(f"{name} is no fitted attribute")
+        setattr(hasher, name, value)
     return hasher

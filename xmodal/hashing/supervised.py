@@ -1,6 +1,7 @@
 """Supervised hashers in two steps: codes from labels, then hash functions by ridge regression."""
 
 from abc import abstractmethod
+from collections.abc import Iterator
 from typing import Protocol, Self
 
 import numpy as np
@@ -189,6 +190,12 @@ class _Training:
         """Mean feature of all rows that have the modality, labelled or not."""
         return (self._totals[modality] / max(1, self._counts[modality])).astype(np.float32)
 
+    def signs(self, modality: Modality, features: Floats) -> Iterator[Floats]:
+        """Codes ±1 float32 ``(n, bits)`` of features, by the map of each of ``RIDGES``."""
+        mapped = self._hasher._map(features, modality)
+        for matrix, offset in self.ridge[modality].solve(RIDGES):
+            yield np.where(mapped @ matrix + offset > 0, 1, -1).astype(np.float32)
+
 
 def choose_ridge(hasher: RidgeHasher, images: Floats, texts: Floats, labels: Floats) -> float:
     """The ridge of ``RIDGES`` whose codes rank held-out rows best, both directions averaged.
@@ -196,34 +203,39 @@ def choose_ridge(hasher: RidgeHasher, images: Floats, texts: Floats, labels: Flo
     Codes and maps are learned without the held-out rows, and queries and database are both coded
     by the maps. Two rows are relevant to one another if they share a label of at least a half.
     """
-    rng = np.random.default_rng(hasher.seed)
-    fold = rng.permutation(len(labels)) % FOLDS
-    quality: list[list[float]] = []
+    fold = np.random.default_rng(hasher.seed).permutation(len(labels)) % FOLDS
+    paired = ~np.isnan(images[:, 0]) & ~np.isnan(texts[:, 0])
+    quality = []
     for held_out in range(FOLDS):
-        test = fold == held_out
+        test, learned = paired & (fold == held_out), fold != held_out
         training = _Training(hasher, images.shape[1], texts.shape[1], labels.shape[1])
-        training.add(images[~test], texts[~test], labels[~test])
-        maps = [training.ridge[m].solve(RIDGES) for m in MODALITIES]
-        x, y = (hasher._map(f[test], m) for m, f in zip(MODALITIES, (images, texts), strict=True))
-        shared = (labels[test] >= 0.5).astype(np.float32)
-        relevant = shared @ shared.T > 0
-        quality.append([])
-        for (to_x, offset_x), (to_y, offset_y) in zip(*maps, strict=True):
-            bits_x = np.where(x @ to_x + offset_x > 0, 1, -1).astype(np.float32)
-            bits_y = np.where(y @ to_y + offset_y > 0, 1, -1).astype(np.float32)
-            quality[-1].append(_label_map(bits_x, bits_y, relevant))
+        training.add(images[learned], texts[learned], labels[learned])
+        found = _ridge_quality(training, images[test], texts[test], labels[test] >= 0.5)
+        if not np.isnan(found).any():
+            quality.append(found)
         if test.sum() >= ENOUGH_QUERIES:
             break
-    mean = np.array(quality).mean(axis=0)
-    if np.isnan(mean).any():  # soft labels below a half everywhere: nothing to rank by
+    if not quality:  # no two held-out rows share a label: nothing to rank by
         return UNDECIDED
     # The larger of equally good ridges: it changes less from one set of rows to the next.
+    mean = np.mean(quality, axis=0)
     return RIDGES[len(RIDGES) - 1 - int(mean[::-1].argmax())]
 
 
-def _label_map(image_bits: Floats, text_bits: Floats, relevant: NDArray[np.bool_]) -> float:
-    """mAP by Hamming distance of ±1 codes, image → text and text → image averaged."""
-    agreement = image_bits @ text_bits.T
-    forth = average_precision(in_ranked_order(relevant, rank_items(-agreement)))
-    back = average_precision(in_ranked_order(relevant.T, rank_items(-agreement.T)))
-    return (mean_of(forth) + mean_of(back)) / 2
+def _ridge_quality(
+    training: _Training, images: Floats, texts: Floats, labels: NDArray[np.bool_]
+) -> Doubles:
+    """mAP by Hamming distance for each ridge, both directions averaged; NaN if undefined."""
+    quality = np.full(len(RIDGES), np.nan)
+    if len(labels) < 2:
+        return quality
+    shared = labels.astype(np.float32)
+    relevant = shared @ shared.T > 0
+    for number, (x, y) in enumerate(
+        zip(training.signs("image", images), training.signs("text", texts), strict=True)
+    ):
+        agreement = x @ y.T
+        forth = average_precision(in_ranked_order(relevant, rank_items(-agreement)))
+        back = average_precision(in_ranked_order(relevant, rank_items(-agreement.T)))
+        quality[number] = (mean_of(forth) + mean_of(back)) / 2
+    return quality

@@ -1,71 +1,66 @@
-"""The library file: opening, migrating, locking, and what only SQLite knows.
-
-This is the one place with SQLite's own SQL (pragmas, the backup API, error codes). Everything else
-in the project uses portable SQLAlchemy expressions on the sessions handed out here.
-"""
+"""The library file: opening it, bringing it up to date, one writer and any number of readers."""
 
 import os
-import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
-from filelock import FileLock, Timeout
-from sqlalchemy import Engine, QueuePool, create_engine, event, text
-from sqlalchemy.exc import DBAPIError
+from filelock import FileLock, SoftFileLock, Timeout
+from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from xmodal.errors import LibraryBusyError, LibraryError
-from xmodal.resources import resource_path
-from xmodal.store.models import Base
+from xmodal.store import schema, sqlite
+from xmodal.store.sqlite import translated
 
-# The migrations, oldest first. Kept here so that opening a library need not import Alembic;
-# a test compares it with the scripts.
-REVISIONS = ("0001",)
-
-APPLICATION_ID = 0x786D6F64  # "xmod" in the file's header: `file` and we can tell it from others
-_MAGIC = b"SQLite format 3\x00"
-_BUSY_SECONDS = 30
-# Address space, not memory: pages are mapped as they are read, so that blobs need no copy.
-_MMAP_BYTES = 1 << 40
+# How long opening waits for another process that is making or migrating the same library.
+_PATIENCE_SECONDS = 30
+_WRITE = {"xmodal_write": True}
 
 
 class Database:
-    """An open library file; make one with :meth:`open`."""
+    """An open library file; make one with :meth:`open`.
+
+    Safe to use from several threads, each with sessions of its own.
+
+    >>> database = Database.open("photos.db")                    # doctest: +SKIP
+    >>> with database.writer(), database.transaction() as session:   # doctest: +SKIP
+    ...     session.add(Volume(path="/photos"))
+    """
 
     def __init__(self, path: Path, engine: Engine, *, writable: bool) -> None:
         self.path = path
         self.writable = writable
         self._engine = engine
-        self._lock = FileLock(f"{path}.lock", timeout=0)
+        # Beside the file itself: a symbolic link to a library must not have a lock of its own.
+        self._lock = FileLock(f"{path.resolve()}.lock", timeout=0)
 
     @classmethod
     def open(cls, path: str | Path, create: bool = True) -> Self:
         """Open the library at ``path``, applying migrations that it lacks.
 
-        An existing library is copied to ``NAME.backup-REVISION-TIME.db`` before a migration changes
-        it. Raises LibraryError when the file is missing (with ``create=False``), is not a library,
-        is damaged or is from a newer xmodal; such a file is never written to.
+        A missing or empty file becomes a library, its folder too, unless ``create`` is false. An
+        existing library is copied to ``NAME.backup-REVISION-TIME.db`` before a migration changes
+        it. One that cannot be written is opened for reading.
+
+        Raises LibraryError when the file is missing (with ``create=False``), is not a library, is
+        damaged or is from a newer xmodal; such a file is never written to. LibraryBusyError when
+        another process keeps writing to a library that must be migrated.
         """
         path = Path(os.path.abspath(path))
-        fresh = not path.exists() or (path.is_file() and path.stat().st_size == 0)
-        if fresh and not create:
-            raise LibraryError(f"{path}: no library there; make one with `xmodal index FOLDER`")
-        if fresh:
-            _make_parent(path)
-        else:
-            _check_is_sqlite(path)
-        writable = fresh or _is_writable(path)
-        database = cls(path, _engine(path, writable), writable=writable)
+        started = sqlite.is_there(path)
+        if not started:
+            if not create:
+                raise _missing(path)
+            _check_folder(path)
+        writable = not started or sqlite.is_writable(path)
+        database = cls(path, sqlite.connect_engine(path, writable=writable), writable=writable)
         try:
             with translated(path):
-                if fresh:
-                    with database.writer():
-                        database._create()
-                else:
-                    database._bring_up_to_date()
+                database._bring_up_to_date(create)
         except BaseException:
             database.close()
             raise
@@ -83,208 +78,139 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
-        """A session that commits at the end of the block, or rolls back on any exception."""
+        """A session that commits at the end of the block, or rolls back on any exception.
+
+        Transactions of several threads or processes follow one another; what belongs together in
+        more than one of them belongs into :meth:`writer`.
+        """
         if not self.writable:
-            raise LibraryError(
-                f"{self.path}: cannot be written (read-only file, folder or disk); copy it to a "
-                "folder of yours, or search it as it is"
-            )
-        with translated(self.path):
-            engine = self._engine.execution_options(xmodal_write=True)
-            with Session(engine, expire_on_commit=False) as session, session.begin():
-                yield session
+            raise self._read_only()
+        engine = self._engine.execution_options(**_WRITE)
+        with (
+            translated(self.path),
+            Session(engine, expire_on_commit=False) as session,
+            session.begin(),
+        ):
+            yield session
 
     @contextmanager
     def writer(self) -> Iterator[Self]:
         """Be the only writing process for the length of the block; readers are not affected.
 
         The lock is the operating system's, on ``NAME.lock`` beside the library: it vanishes with
-        the process that holds it. Raises LibraryBusyError at once when another process has it.
+        the process that holds it. A thread that has it may take it again. Raises LibraryBusyError
+        at once when another process or thread has it.
         """
+        with self._locked():
+            with translated(self.path):
+                # A process that runs for long may find that a newer xmodal migrated meanwhile.
+                self._revision()
+            yield self
+
+    def check(self) -> list[str]:
+        """What is wrong with the file, one sentence each; an empty list when nothing is."""
+        from xmodal.store.features import check_features
+        from xmodal.store.segments import check_segments
+
+        problems: list[str] = []
+        try:
+            with self.session() as session:
+                for check in (sqlite.check_integrity, sqlite.check_references):
+                    problems += [f"{self.path}: {found}" for found in check(session.connection())]
+                problems += check_segments(session)
+                problems += check_features(session)
+        except LibraryError as error:  # damage that stops reading is a finding, too
+            problems.append(str(error))
+        return problems
+
+    def _revision(self) -> str | None:
+        with self._engine.connect() as connection:
+            return schema.current_revision(connection, self.path)
+
+    def _bring_up_to_date(self, create: bool) -> None:
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while True:
+            revision = self._revision() if sqlite.is_there(self.path) else None
+            if revision == schema.REVISIONS[-1]:
+                return
+            if revision is None and not create:
+                raise _missing(self.path)
+            if not self.writable:
+                raise LibraryError(
+                    f"{self.path}: its format ({revision}) is older than this xmodal's and it "
+                    "cannot be written; copy it to a folder of yours and name that --library"
+                )
+            try:
+                with translated(self.path), self._locked():
+                    self._create_or_migrate()
+            except LibraryBusyError:
+                # Perhaps a process that does just this: then nothing will be left to do.
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
+
+    def _create_or_migrate(self) -> None:
+        if not sqlite.is_there(self.path) or self._revision() is None:
+            sqlite.start_file(self.path)
+        engine = sqlite.connect_engine(self.path, writable=True, foreign_keys=False)
+        try:
+            # One transaction from the first look to the last record: a killed process leaves the
+            # old tables, and no other can change them in between.
+            with engine.execution_options(**_WRITE).begin() as connection:
+                revision = schema.current_revision(connection, self.path)
+                if revision is None:
+                    schema.create_tables(connection)
+                elif revision != schema.REVISIONS[-1]:
+                    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+                    name = f"{self.path.stem}.backup-{revision}-{stamp}.db"
+                    sqlite.copy_file(self.path, self.path.with_name(name))
+                    schema.migrate_tables(connection)
+                    for finding in sqlite.check_references(connection):
+                        raise LibraryError(
+                            f"{self.path}: migrating it would leave it damaged ({finding}), so it "
+                            f"was left as it is; a copy is in {name}"
+                        )
+        finally:
+            engine.dispose()
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        if not self.writable:
+            raise self._read_only()
+        holder = _holder(self._lock.lock_file)  # read first: some lock libraries empty the file
         try:
             self._lock.acquire()
         except Timeout:
             raise LibraryBusyError(
-                f"{self.path}: another xmodal process{_holder(self._lock.lock_file)} is writing to "
-                "this library; wait until it is done (searches work meanwhile)"
+                f"{self.path}: another xmodal process{holder} is writing to this library (lock "
+                f"{self._lock.lock_file}); wait until it is done, searches work meanwhile"
             ) from None
         except OSError as error:
             raise LibraryError(
-                f"{self.path}: cannot be written: {self._lock.lock_file}: {error.strerror}"
+                f"{self.path}: cannot be written: {self._lock.lock_file}: {error.strerror}; check "
+                "the permissions of the folder"
             ) from error
         try:
-            with suppress(OSError):  # only for the message above; the lock itself holds without it
-                Path(self._lock.lock_file).write_text(f"{os.getpid()}\n", encoding="ascii")
-            yield self
+            # A soft lock, of file systems that have no other, keeps its own notes in the file.
+            if not isinstance(self._lock, SoftFileLock):
+                with suppress(OSError):  # only for the message above; the lock holds without it
+                    Path(self._lock.lock_file).write_text(f"{os.getpid()}\n", encoding="ascii")
+            yield
         finally:
             self._lock.release()
 
-    def check(self) -> list[str]:
-        """What is wrong with the file, one sentence each; an empty list when nothing is."""
-        from xmodal.store.segments import check_segments
-
-        problems: list[str] = []
-        with self.session() as session:
-            for (finding,) in session.execute(text("PRAGMA integrity_check(20)")):
-                if finding != "ok":
-                    problems.append(f"{self.path}: {finding}")
-            for table, row, parent, _ in session.execute(text("PRAGMA foreign_key_check")):
-                problems.append(f"{self.path}: row {row} of {table} refers to no row of {parent}")
-            problems += check_segments(session)
-        return problems
-
-    def revision(self) -> str | None:
-        """The migration the file is at; None where there is no record of any."""
-        with self._engine.connect() as connection:
-            if not _tables(connection) & {"alembic_version"}:
-                return None
-            return connection.scalar(text("SELECT version_num FROM alembic_version"))
-
-    def _create(self) -> None:
-        # The models are the newest schema, and a test proves that the migrations lead to the same:
-        # so a new library is made without importing Alembic.
-        with self._engine.execution_options(xmodal_write=True).begin() as connection:
-            if _tables(connection):
-                return  # another process made it while this one waited for the lock
-            Base.metadata.create_all(connection)
-            connection.execute(
-                text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)")
-            )
-            connection.execute(
-                text("INSERT INTO alembic_version VALUES (:revision)"), {"revision": REVISIONS[-1]}
-            )
-            connection.execute(text(f"PRAGMA application_id = {APPLICATION_ID}"))
-
-    def _bring_up_to_date(self) -> None:
-        revision = self.revision()
-        if revision == REVISIONS[-1]:
-            return
-        if revision is None:
-            raise LibraryError(
-                f"{self.path}: a database, but not an xmodal library; name another --library file"
-            )
-        if revision not in REVISIONS:
-            raise LibraryError(
-                f"{self.path}: made by a newer xmodal (format {revision}, this one knows up to "
-                f"{REVISIONS[-1]}); upgrade with `pip install --upgrade xmodal`"
-            )
-        if not self.writable:
-            raise LibraryError(
-                f"{self.path}: has an older format ({revision}) and must be migrated, but cannot "
-                "be written; copy it to a folder of yours first"
-            )
-        with self.writer():
-            if self.revision() == revision:  # else another process did it meanwhile
-                self._back_up(revision)
-                self._migrate()
-
-    def _back_up(self, revision: str) -> None:
-        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-        target = self.path.with_name(f"{self.path.stem}.backup-{revision}-{stamp}.db")
-        partial = target.with_name(target.name + ".partial")
-        source = sqlite3.connect(self.path)
-        copy = sqlite3.connect(partial)
-        try:
-            source.backup(copy)
-        finally:
-            copy.close()
-            source.close()
-        partial.replace(target)
-
-    def _migrate(self) -> None:
-        from alembic import command
-        from alembic.config import Config
-
-        config = Config()
-        config.set_main_option("script_location", str(resource_path("migrations")))
-        # One transaction for all steps and their record: a killed migration leaves the old schema.
-        with self._engine.execution_options(xmodal_write=True).begin() as connection:
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
-
-
-@contextmanager
-def translated(path: Path) -> Iterator[None]:
-    """Turn a database error inside the block into a LibraryError that says what to do."""
-    try:
-        yield
-    except DBAPIError as error:
-        raise _explain(path, error.orig or error) from error
-    except sqlite3.Error as error:
-        raise _explain(path, error) from error
-
-
-def _explain(path: Path, error: BaseException) -> LibraryError:
-    code = getattr(error, "sqlite_errorname", "") or ""
-    if code.startswith("SQLITE_FULL"):
+    def _read_only(self) -> LibraryError:
         return LibraryError(
-            f"{path}: the disk is full; free some space and run again, nothing committed is lost"
+            f"{self.path}: cannot be written (read-only file, folder or disk); copy it to a folder "
+            "of yours, or search it as it is"
         )
-    if code.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
-        return LibraryError(f"{path}: cannot be written or opened ({error}); check its permissions")
-    if code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-        return LibraryBusyError(f"{path}: another process holds the library; try again in a moment")
-    if code.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
-        return LibraryError(
-            f"{path}: the file is damaged ({error}); restore a backup, or move it away and index "
-            "again"
-        )
-    if code.startswith("SQLITE_IOERR"):
-        return LibraryError(f"{path}: the disk cannot be read or written ({error})")
-    return LibraryError(f"{path}: {error}")
 
 
-def _engine(path: Path, writable: bool) -> Engine:
-    def connect() -> sqlite3.Connection:
-        if writable:
-            return sqlite3.connect(path, timeout=_BUSY_SECONDS, check_same_thread=False)
-        return _connect_read_only(path)
-
-    # "sqlite://" alone would mean one connection a thread: a reader and a writer need two.
-    engine = create_engine("sqlite://", creator=connect, poolclass=QueuePool)
-
-    @event.listens_for(engine, "connect")
-    def prepare(connection: sqlite3.Connection, record: Any) -> None:
-        # Transactions are begun by `begin` below; sqlite3's own would miss DDL and reads.
-        connection.isolation_level = None
-        connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute(f"PRAGMA mmap_size = {_MMAP_BYTES}")
-        if writable:
-            connection.execute("PRAGMA journal_mode = WAL")
-            # Safe with a write-ahead log: power loss can undo the last commits, never damage.
-            connection.execute("PRAGMA synchronous = NORMAL")
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Any) -> None:
-        # A writer locks at once: upgrading a read lock later can fail where waiting cannot.
-        write = connection.get_execution_options().get("xmodal_write")
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
-
-    return engine
+def _missing(path: Path) -> LibraryError:
+    return LibraryError(f"{path}: no library there; make one with `xmodal index FOLDER`")
 
 
-def _connect_read_only(path: Path) -> sqlite3.Connection:
-    """A connection that works on read-only media, where a write-ahead log cannot be opened."""
-    uri = path.as_uri()
-    connection = sqlite3.connect(f"{uri}?mode=ro", uri=True, check_same_thread=False)
-    try:
-        connection.execute("SELECT count(*) FROM sqlite_master")
-    except sqlite3.OperationalError:
-        connection.close()
-        connection = sqlite3.connect(f"{uri}?immutable=1", uri=True, check_same_thread=False)
-    return connection
-
-
-def _tables(connection: Any) -> set[str]:
-    return set(connection.scalars(text("SELECT name FROM sqlite_master WHERE type = 'table'")))
-
-
-def _is_writable(path: Path) -> bool:
-    # The log and its index are made beside the file, so the folder must be writable too.
-    return os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
-
-
-def _make_parent(path: Path) -> None:
+def _check_folder(path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -295,22 +221,7 @@ def _make_parent(path: Path) -> None:
         raise LibraryError(f"{path}: its folder cannot be written; choose another --library FILE")
 
 
-def _check_is_sqlite(path: Path) -> None:
-    if path.is_dir():
-        raise LibraryError(f"{path}: a folder, not a library file; add a file name, as library.db")
-    try:
-        with path.open("rb") as file:
-            start = file.read(len(_MAGIC))
-    except OSError as error:
-        raise LibraryError(f"{path}: cannot be read: {error.strerror}") from error
-    if start != _MAGIC:
-        raise LibraryError(
-            f"{path}: not a library file (it does not start as SQLite files do); it was not "
-            "touched, name another --library file"
-        )
-
-
 def _holder(lock_file: str) -> str:
-    with suppress(OSError, ValueError):
-        return f" (number {int(Path(lock_file).read_text(encoding='ascii'))})"
+    with suppress(OSError, ValueError, IndexError):
+        return f" (number {int(Path(lock_file).read_text(encoding='ascii').split()[0])})"
     return ""

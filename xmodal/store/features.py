@@ -4,13 +4,14 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sqlalchemy import select
+from sqlalchemy import delete, func, insert, select
 from sqlalchemy.orm import Session
 
 from xmodal.errors import LibraryError, UsageError
 from xmodal.store.models import EncoderRecord, Feature, Item
 
 Features = NDArray[np.float32]
+Ids = NDArray[np.int64]
 
 _STORED = np.dtype("<f2")
 # Databases limit the parameters of one statement; SQLite's oldest limit is 999.
@@ -18,85 +19,112 @@ _CHUNK = 900
 
 
 def write_features(
-    session: Session,
-    encoder_id: int,
-    item_ids: Sequence[int] | NDArray[np.int64],
-    features: ArrayLike,
+    session: Session, encoder_id: int, item_ids: Sequence[int] | Ids, features: ArrayLike
 ) -> None:
-    """Store float ``(n, dim)`` features of items that have none in this space yet.
+    """Store features ``(n, dim)`` as float16; a feature that an item had in this space is replaced.
 
-    Raises UsageError for a wrong shape and for NaN, infinite or all-zero rows, which no encoder
-    gives and no search could rank.
+    Raises UsageError for a wrong shape, for ids that repeat, and for rows that are NaN, infinite or
+    zero as float16, which no encoder gives and no search could rank; nothing is stored then.
     """
     rows = np.asarray(features)
+    ids = np.asarray(item_ids, dtype=np.int64)
     dim = _dim(session, encoder_id)
-    if rows.shape != (len(item_ids), dim):
-        raise UsageError(f"features: expected shape ({len(item_ids)}, {dim}), found {rows.shape}")
-    stored = rows.astype(_STORED)
+    if rows.shape != (len(ids), dim):
+        raise UsageError(f"features: expected shape ({len(ids)}, {dim}), found {rows.shape}")
+    if len(np.unique(ids)) < len(ids):
+        raise UsageError("features: expected each item once, found repeated ids")
+    with np.errstate(over="ignore"):  # reported below, with the row
+        stored = np.ascontiguousarray(rows, dtype=_STORED)
     bad = ~np.isfinite(stored).all(axis=1) | ~stored.any(axis=1)
     if bad.any():
+        at = int(np.argmax(bad))
         raise UsageError(
-            f"features: row {int(np.argmax(bad))} is zero, NaN or too large to be a feature"
+            f"features: row {at} (item {ids[at]}) is zero, NaN or too large to be a feature"
+        )
+    for start in range(0, len(ids), _CHUNK):
+        session.execute(
+            delete(Feature).where(
+                Feature.encoder_id == encoder_id,
+                Feature.item_id.in_(ids[start : start + _CHUNK].tolist()),
+            )
         )
     values = [
-        {"encoder_id": encoder_id, "item_id": int(i), "vector": row.tobytes()}
-        for i, row in zip(item_ids, stored, strict=True)
+        {"encoder_id": encoder_id, "item_id": item, "vector": row.tobytes()}
+        for item, row in zip(ids.tolist(), stored, strict=True)
     ]
     if values:
-        session.execute(Feature.__table__.insert(), values)  # type: ignore[attr-defined]
+        session.execute(insert(Feature), values)
 
 
-def read_features(
-    session: Session, encoder_id: int, item_ids: Sequence[int] | NDArray[np.int64]
-) -> Features:
+def read_features(session: Session, encoder_id: int, item_ids: Sequence[int] | Ids) -> Features:
     """Features of ``item_ids`` in their order, float32 ``(n, dim)``; NaN where none is kept."""
     dim = _dim(session, encoder_id)
-    wanted = np.asarray(item_ids, dtype=np.int64)
-    out = np.full((len(wanted), dim), np.nan, np.float32)
-    places: dict[int, list[int]] = {}
-    for place, item in enumerate(wanted.tolist()):
-        places.setdefault(item, []).append(place)
-    distinct = list(places)
-    for start in range(0, len(distinct), _CHUNK):
+    wanted, places = np.unique(np.asarray(item_ids, dtype=np.int64), return_inverse=True)
+    found = np.full((len(wanted), dim), np.nan, np.float32)
+    for start in range(0, len(wanted), _CHUNK):
         rows = session.execute(
             select(Feature.item_id, Feature.vector).where(
                 Feature.encoder_id == encoder_id,
-                Feature.item_id.in_(distinct[start : start + _CHUNK]),
+                Feature.item_id.in_(wanted[start : start + _CHUNK].tolist()),
             )
-        )
-        for item, vector in rows:
-            out[places[item]] = _decode(vector, dim, item)
-    return out
+        ).all()
+        if rows:
+            ids, features = _decode(rows, dim)
+            found[np.searchsorted(wanted, ids)] = features
+    return found[places]
 
 
 def iter_features(
     session: Session, encoder_id: int, kind: str, batch: int
-) -> Iterator[tuple[NDArray[np.int64], Features]]:
-    """Ids and features of all items of a kind, ascending by id, ``batch`` rows at a time."""
+) -> Iterator[tuple[Ids, Features]]:
+    """Ids ``(n,)`` and features ``(n, dim)`` of the items of a kind, ``n`` at most ``batch``.
+
+    Ascending by id. Only one batch is in memory, and what is written meanwhile in other sessions
+    does not appear: the session reads one snapshot.
+    """
     dim = _dim(session, encoder_id)
-    last = -1
+    last: int | None = None
     while True:
-        rows = session.execute(
+        query = (
             select(Feature.item_id, Feature.vector)
             .join(Item, Item.id == Feature.item_id)
-            .where(Feature.encoder_id == encoder_id, Item.kind == kind, Feature.item_id > last)
+            .where(Feature.encoder_id == encoder_id, Item.kind == kind)
             .order_by(Feature.item_id)
             .limit(batch)
-        ).all()
+        )
+        if last is not None:
+            query = query.where(Feature.item_id > last)
+        rows = session.execute(query).all()
         if not rows:
             return
-        ids = np.array([item for item, _ in rows], np.int64)
-        yield ids, np.stack([_decode(vector, dim, item) for item, vector in rows])
+        ids, features = _decode(rows, dim)
+        yield ids, features
         last = int(ids[-1])
 
 
-def _decode(vector: bytes, dim: int, item: int) -> Features:
-    if len(vector) != dim * _STORED.itemsize:
-        raise LibraryError(
-            f"the feature of item {item} is damaged: expected {dim * _STORED.itemsize} bytes, "
-            f"found {len(vector)}"
-        )
-    return np.frombuffer(vector, _STORED).astype(np.float32)
+def check_features(session: Session) -> list[str]:
+    """One sentence for each encoder some of whose features do not have their length."""
+    wrong = session.execute(
+        select(EncoderRecord.identifier, func.count(), func.min(Feature.item_id))
+        .join(EncoderRecord, EncoderRecord.id == Feature.encoder_id)
+        .where(func.length(Feature.vector) != EncoderRecord.dim * _STORED.itemsize)
+        .group_by(EncoderRecord.id, EncoderRecord.identifier)
+    )
+    return [
+        f"{count} features of {identifier} are damaged, the first that of item {item}"
+        for identifier, count, item in wrong
+    ]
+
+
+def _decode(rows: Sequence[tuple[int, bytes]], dim: int) -> tuple[Ids, Features]:
+    for item, vector in rows:
+        if len(vector) != dim * _STORED.itemsize:
+            raise LibraryError(
+                f"the feature of item {item} is damaged: expected {dim * _STORED.itemsize} bytes, "
+                f"found {len(vector)}; restore a backup of the library, or index into a new one"
+            )
+    features = np.frombuffer(b"".join(vector for _, vector in rows), _STORED).reshape(-1, dim)
+    return np.array([item for item, _ in rows], np.int64), features.astype(np.float32)
 
 
 def _dim(session: Session, encoder_id: int) -> int:

@@ -1,7 +1,7 @@
 """The tables of a library, as SQLAlchemy models; docs/architecture.md explains each choice.
 
 Everything here is portable SQL: what only SQLite knows (pragmas, backup) lives in
-``store/database.py``.
+``store/sqlite.py``.
 """
 
 from datetime import UTC, datetime
