@@ -1,0 +1,208 @@
+"""What only SQLite knows: its file header, connections, pragmas, copies and error codes.
+
+The one place with SQLite's own SQL. Everything else uses portable SQLAlchemy expressions on the
+sessions of :class:`~xmodal.store.database.Database`.
+"""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, NullPool, QueuePool, create_engine, event, text
+from sqlalchemy.exc import DBAPIError
+
+from xmodal.errors import LibraryBusyError, LibraryError
+
+APPLICATION_ID = 0x786D6F64  # "xmod", in the file's header: tells a library from other databases
+_MAGIC = b"SQLite format 3\x00"
+_HEADER_BYTES = 100
+_BUSY_SECONDS = 30
+# Address space, not memory: pages are mapped as they are read, so that blobs need no copy.
+_MMAP_BYTES = 1 << 40
+# Mistakes of ours, not of the file: they stay what they are, with their traceback.
+_OUR_FAULT = (
+    sqlite3.IntegrityError,
+    sqlite3.ProgrammingError,
+    sqlite3.InterfaceError,
+    sqlite3.DataError,
+    sqlite3.NotSupportedError,
+)
+
+
+def is_there(path: Path) -> bool:
+    """Whether a library has been started at ``path``; an empty file is none yet.
+
+    Only the header is read, so a file that is refused is left as it is, to the byte. Raises
+    LibraryError for a folder, for what is not SQLite, and for the database of another program.
+    """
+    try:
+        with path.open("rb") as file:
+            header = file.read(_HEADER_BYTES)
+    except FileNotFoundError:
+        return False
+    except IsADirectoryError:
+        raise LibraryError(
+            f"{path}: a folder, not a library file; add a file name, as library.db"
+        ) from None
+    except OSError as error:
+        raise LibraryError(f"{path}: cannot be read: {error.strerror}") from error
+    if not header:
+        return False
+    if header[: len(_MAGIC)] != _MAGIC[: len(header)]:
+        raise LibraryError(
+            f"{path}: not a library file (it does not start as SQLite files do); it was not "
+            "touched, choose another --library FILE"
+        )
+    if len(header) < _HEADER_BYTES:
+        raise LibraryError(
+            f"{path}: the file is damaged (cut off after {len(header)} bytes); restore a backup, "
+            "or move it away and index again"
+        )
+    if int.from_bytes(header[68:72], "big") != APPLICATION_ID:
+        raise LibraryError(
+            f"{path}: the database of another program, not an xmodal library; it was not touched, "
+            "choose another --library FILE"
+        )
+    return True
+
+
+def is_writable(path: Path) -> bool:
+    """Whether this user may write the file and, for the log beside it, its folder."""
+    return os.access(path, os.W_OK) and os.access(path.resolve().parent, os.W_OK)
+
+
+def start_file(path: Path) -> None:
+    """Make the file, or go on where a killed process stopped: still without tables."""
+    with closing(sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)) as connection:
+        # Before the log is switched on, so that the header names its owner from the first byte.
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute("PRAGMA journal_mode = WAL")
+
+
+def connect_engine(path: Path, *, writable: bool, foreign_keys: bool = True) -> Engine:
+    """An engine on an existing file. ``xmodal_write`` among its execution options locks at begin.
+
+    Migrations switch ``foreign_keys`` off: they copy and drop tables, and a drop would cascade.
+    """
+
+    def connect() -> sqlite3.Connection:
+        if not writable:
+            return _connect_read_only(path)
+        # mode=rw: a library deleted meanwhile must not come back as an empty file.
+        uri = f"{path.as_uri()}?mode=rw"
+        return sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS, check_same_thread=False)
+
+    # "sqlite://" alone would mean one connection a thread: a reader and a writer need two. On media
+    # that cannot be written each session looks anew how the file can be read.
+    pool = QueuePool if writable else NullPool
+    engine = create_engine("sqlite://", creator=connect, poolclass=pool)
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: sqlite3.Connection, record: Any) -> None:
+        # Transactions are begun by `begin` below; sqlite3's own would miss DDL and reads.
+        connection.isolation_level = None
+        connection.execute(f"PRAGMA foreign_keys = {'ON' if foreign_keys else 'OFF'}")
+        connection.execute(f"PRAGMA mmap_size = {_MMAP_BYTES}")
+        (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
+        # With a write-ahead log, power loss can undo the last commits but never damage the file.
+        # Some network disks have no such log; there only FULL is safe.
+        connection.execute(f"PRAGMA synchronous = {'NORMAL' if mode == 'wal' else 'FULL'}")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        # A writer locks at once: upgrading a read lock later can fail where waiting cannot.
+        write = connection.get_execution_options().get("xmodal_write")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+    return engine
+
+
+def copy_file(path: Path, target: Path) -> None:
+    """Copy the library to ``target``, whole or not at all, while others read and write it."""
+    partial = target.with_name(f"{target.name}.partial")
+    try:
+        with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(partial)) as copy:
+            source.backup(copy)
+        partial.replace(target)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def check_integrity(connection: Connection) -> Iterator[str]:
+    """What is wrong with pages, indexes and constraints."""
+    for (finding,) in connection.execute(text("PRAGMA integrity_check(20)")):
+        if finding != "ok":
+            yield finding
+
+
+def check_references(connection: Connection) -> Iterator[str]:
+    """Rows whose foreign keys lead nowhere."""
+    for table, row, parent, _ in connection.execute(text("PRAGMA foreign_key_check")):
+        yield f"row {row} of {table} refers to a row of {parent} that is not there"
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Turn a database error inside the block into a LibraryError that says what to do."""
+    try:
+        yield
+    except DBAPIError as error:
+        if error.orig is None or isinstance(error.orig, _OUR_FAULT):
+            raise
+        raise _explain(path, error.orig) from error
+    except _OUR_FAULT:
+        raise
+    except sqlite3.Error as error:
+        raise _explain(path, error) from error
+
+
+def _explain(path: Path, error: BaseException) -> LibraryError:
+    code = getattr(error, "sqlite_errorname", None) or ""
+    if code.startswith("SQLITE_FULL"):
+        return LibraryError(
+            f"{path}: the disk is full; free some space and run again, nothing committed is lost"
+        )
+    if code.startswith(("SQLITE_READONLY", "SQLITE_PERM", "SQLITE_AUTH")):
+        return LibraryError(
+            f"{path}: cannot be written ({error}); check the permissions of the file and its folder"
+        )
+    if code.startswith("SQLITE_CANTOPEN"):
+        return LibraryError(
+            f"{path}: cannot be opened ({error}); check that the file and its folder are still "
+            "there, and their permissions"
+        )
+    if code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return LibraryBusyError(f"{path}: another process holds the library; try again in a moment")
+    if code.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+        return LibraryError(
+            f"{path}: the file is damaged ({error}); restore a backup, or move it away and index "
+            "again"
+        )
+    if code.startswith("SQLITE_IOERR"):
+        return LibraryError(
+            f"{path}: the disk cannot be read or written ({error}); check it, then run again"
+        )
+    return LibraryError(f"{path}: {error}; `xmodal info` checks the file")
+
+
+def _connect_read_only(path: Path) -> sqlite3.Connection:
+    """A connection that works on read-only media, where a write-ahead log cannot be opened."""
+    uri = path.as_uri()
+    connection = sqlite3.connect(f"{uri}?mode=ro", uri=True, check_same_thread=False)
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_master")
+        return connection
+    except sqlite3.OperationalError:
+        connection.close()
+    log = path.resolve().with_name(f"{path.resolve().name}-wal")
+    if log.exists() and log.stat().st_size:
+        # Ignoring the log would show an old state, or a broken one.
+        raise LibraryError(
+            f"{path}: changes in {log.name} are not yet part of it, and its folder cannot be "
+            "written; copy both files to a folder of yours and name that --library"
+        )
+    return sqlite3.connect(f"{uri}?immutable=1", uri=True, check_same_thread=False)
