@@ -1,0 +1,94 @@
+"""Semantic and instance bits in one code."""
+
+import numpy as np
+import pytest
+
+from xmodal.errors import HasherError
+from xmodal.hashing import create_hasher
+from xmodal.hashing.fused import Fused
+
+
+@pytest.fixture(scope="module")
+def fused(pairs):
+    return create_hasher("fused", bits=32).fit(pairs.images, pairs.texts, pairs.labels)
+
+
+def test_code_is_the_semantic_code_then_the_instance_code(fused, pairs):
+    lemon = create_hasher("lemon", bits=16).fit(pairs.images, pairs.texts, pairs.labels)
+    itq = create_hasher("itq", bits=16).fit(pairs.images, pairs.texts)
+    np.testing.assert_array_equal(
+        fused.encode_texts(pairs.texts),
+        np.hstack([lemon.encode_texts(pairs.texts), itq.encode_texts(pairs.texts)]),
+    )
+
+
+def test_halves_count_the_same_however_large_their_projections(fused, pairs):
+    signs = np.where(fused.project_images(pairs.images) > 0, 1.0, -1.0)
+    weights = fused.query_texts(pairs.texts)
+    semantic, instance = (
+        (weights[:, half] @ signs[:, half].T).std(axis=1)
+        for half in (slice(0, 16), slice(16, None))
+    )
+    np.testing.assert_allclose(semantic, instance, rtol=0.35)
+    assert abs(np.log(semantic.mean() / instance.mean())) < 0.1
+
+
+def test_share_of_one_ranks_by_the_semantic_half_alone(pairs):
+    fused = create_hasher("fused", bits=32, semantic_share=1.0)
+    fused.fit(pairs.images, pairs.texts, pairs.labels)
+    weights = fused.query_images(pairs.images)
+    assert not weights[:, 16:].any()
+    assert weights[:, :16].any()
+
+
+@pytest.mark.parametrize(("bits", "semantic"), [(16, 8), (24, 8), (128, 64), (136, 64)])
+def test_halves_are_whole_bytes(pairs, bits, semantic):
+    fused = create_hasher("fused", bits=bits).fit(pairs.images, pairs.texts, pairs.labels)
+    assert (fused.semantic_.bits, fused.instance_.bits) == (semantic, bits - semantic)
+
+
+def test_hashers_fitted_on_different_rows_join(pairs, tmp_path):
+    lemon = create_hasher("lemon", bits=8).fit(pairs.images, pairs.texts, pairs.labels)
+    itq = create_hasher("itq", bits=24).fit(pairs.images[:50], pairs.texts)
+    fused = Fused.join(lemon, itq, pairs.images, pairs.texts[:100])
+    assert fused.bits == 32
+    np.testing.assert_array_equal(
+        fused.encode_images(pairs.images)[:, 1:], itq.encode_images(pairs.images)
+    )
+    fused.save(tmp_path / "f.npz")
+    loaded = Fused.load(tmp_path / "f.npz")
+    np.testing.assert_array_equal(loaded.query_texts(pairs.texts), fused.query_texts(pairs.texts))
+    again = create_hasher("fused", **fused.get_params())
+    again.fit(pairs.images, pairs.texts, pairs.labels)
+    assert again.semantic_.bits == 8
+
+
+def test_parameters_of_the_halves_are_passed_on(pairs):
+    fused = create_hasher("fused", bits=16, semantic_parameters={"ridge": 30.0})
+    fused.fit(pairs.images, pairs.texts, pairs.labels)
+    assert fused.semantic_.ridge_ == 30.0
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"bits": 8}, "semantic_bits: expected a multiple of 8 from 8"),
+        ({"bits": 32, "semantic_bits": 32}, "instance bits: .*found 0"),
+        ({"bits": 32, "semantic_bits": 12}, "semantic_bits: .*found 12"),
+        ({"bits": 32, "semantic_share": 2}, "semantic_share: expected a number from 0 to 1"),
+        ({"bits": 32, "instance": "itk"}, "did you mean 'itq'"),
+        ({"bits": 32, "semantic_parameters": {"rigde": 1}}, "lemon: unknown parameter 'rigde'"),
+    ],
+)
+def test_wrong_parameters_are_named(pairs, parameters, message):
+    with pytest.raises(HasherError, match=message):
+        create_hasher("fused", **parameters).fit(pairs.images, pairs.texts, pairs.labels)
+
+
+def test_halves_of_different_feature_spaces_do_not_join(pairs):
+    lemon = create_hasher("lemon", bits=8).fit(pairs.images[:, :16], pairs.texts, pairs.labels)
+    itq = create_hasher("itq", bits=8).fit(pairs.images, pairs.texts)
+    with pytest.raises(HasherError, match="itq: expected a hasher fitted on images of 16 columns"):
+        Fused.join(lemon, itq, pairs.images, pairs.texts)
+    with pytest.raises(HasherError, match="itq: not fitted yet"):
+        Fused.join(lemon, create_hasher("itq"), pairs.images, pairs.texts)
