@@ -30,7 +30,12 @@ def rank_items(distances: ArrayLike) -> NDArray[np.int64]:
 
 def in_ranked_order(relevance: ArrayLike, ranking: NDArray[np.int64]) -> NDArray[np.float64]:
     """Relevance ``(q, n)`` of items, reordered as they were ranked."""
-    return np.take_along_axis(_rows(relevance, "relevance"), ranking, axis=1)
+    values = _rows(relevance, "relevance")
+    if values.shape != ranking.shape:
+        raise UsageError(
+            f"relevance: expected shape {ranking.shape}, as was ranked, found {values.shape}"
+        )
+    return np.take_along_axis(values, ranking, axis=1)
 
 
 def average_precision(relevant: ArrayLike, k: int | None = None) -> Values:
