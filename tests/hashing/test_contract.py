@@ -12,6 +12,7 @@ from xmodal.errors import HasherError
 from xmodal.hashing import create_hasher, list_hashers, load_hasher
 
 BITS = 16
+NOT_RANDOM = {"pcah", "sh"}
 
 
 @pytest.fixture(params=[info.name for info in list_hashers()])
@@ -67,7 +68,7 @@ def test_same_seed_gives_same_codes_and_another_seed_others(name, pairs):
         for seed in (1, 1, 2)
     ]
     np.testing.assert_array_equal(codes[0], codes[1])
-    assert (codes[0] != codes[2]).any()
+    assert (codes[0] != codes[2]).any() or name in NOT_RANDOM
 
 
 def test_code_of_a_row_does_not_depend_on_its_batch(fitted, pairs):

@@ -12,7 +12,12 @@ from xmodal.hashing.checks import check_bits
 
 # Imported when asked for: a search loads the one hasher its library uses.
 _HASHERS = {
+    "lsh": "xmodal.hashing.lsh:LSH",
+    "pcah": "xmodal.hashing.pcah:PCAH",
     "itq": "xmodal.hashing.itq:ITQ",
+    "isohash": "xmodal.hashing.isohash:IsoHash",
+    "sh": "xmodal.hashing.sh:SpectralHashing",
+    "agh": "xmodal.hashing.agh:AnchorGraphHashing",
     "lemon": "xmodal.hashing.lemon:Lemon",
     "fused": "xmodal.hashing.fused:Fused",
 }
@@ -31,7 +36,7 @@ def list_hashers() -> list[HasherInfo]:
     """All hashers.
 
     >>> [hasher.name for hasher in list_hashers()]
-    ['itq', 'lemon', 'fused']
+    ['lsh', 'pcah', 'itq', 'isohash', 'sh', 'agh', 'lemon', 'fused']
     """
     found = []
     for name in _HASHERS:
