@@ -74,3 +74,37 @@ def test_a_cut_off_vector_is_named(with_items):
         session.add(Feature(encoder_id=1, item_id=4, vector=b"\0" * 5))
     with with_items.session() as session, pytest.raises(LibraryError, match="item 4"):
         read_features(session, 1, [4])
+
+
+def test_writing_again_replaces(with_items):
+    with with_items.transaction() as session:
+        write_features(session, 1, [1, 2], rows(2))
+        write_features(session, 1, [2, 3], rows(3)[:2])
+    with with_items.session() as session:
+        found = read_features(session, 1, [1, 2, 3])
+    expected = np.vstack([rows(2)[:1], rows(3)[:2]]).astype(np.float16).astype(np.float32)
+    assert np.array_equal(found, expected)
+
+
+def test_an_item_twice_in_one_call_is_refused(with_items):
+    with pytest.raises(UsageError, match="each item once"), with_items.transaction() as session:
+        write_features(session, 1, [1, 1], rows(2))
+
+
+def test_nothing_is_read_and_written_as_well(with_items):
+    with with_items.transaction() as session:
+        write_features(session, 1, [], np.empty((0, DIM), np.float32))
+        assert read_features(session, 1, []).shape == (0, DIM)
+        assert list(iter_features(session, 1, "image", 10)) == []
+
+
+def test_an_encoder_that_is_not_there_is_named(with_items):
+    with with_items.session() as session, pytest.raises(LibraryError, match="no encoder 9"):
+        read_features(session, 9, [1])
+
+
+def test_the_check_counts_cut_off_vectors(with_items):
+    with with_items.transaction() as session:
+        write_features(session, 1, [3], rows(1))
+        session.add_all(Feature(encoder_id=1, item_id=i, vector=b"\0" * 5) for i in (4, 5))
+    assert with_items.check() == ["2 features of toy:1 are damaged, the first that of item 4"]
