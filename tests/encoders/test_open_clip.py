@@ -272,8 +272,17 @@ def siglip_folder(tmp_path):
         special_tokens=["<pad>", "<eos>", "<bos>", "<unk>"],
         show_progress=False,
     )
+    bpe._tokenizer.post_processor = tokenizers.processors.TemplateProcessing(
+        single="$A <eos>", special_tokens=[("<eos>", 1)]
+    )
     bpe.save(str(tmp_path / "tokenizer.json"))
-    settings = {"pad_token": "<pad>", "eos_token": {"content": "<eos>"}, "add_eos_token": True}
+    settings = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "pad_token": "<pad>",
+        "eos_token": {"__type": "AddedToken", "content": "<eos>", "special": True},
+        "add_bos_token": False,
+        "add_eos_token": True,
+    }
     (tmp_path / "tokenizer_config.json").write_text(json.dumps(settings))
     preprocess = {"mean": [0.5] * 3, "std": [0.5] * 3, "resize_mode": "squash"}
     config = {"model_cfg": SIGLIP, "preprocess_cfg": preprocess}
