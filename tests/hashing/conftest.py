@@ -1,5 +1,6 @@
 """Data that every hasher can learn from: two modalities of one space, with labels."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,3 +35,9 @@ def make_pairs(rows: int = 240, dim: int = 32, classes: int = 5, seed: int = 0) 
 @pytest.fixture(scope="session")
 def pairs() -> Pairs:
     return make_pairs()
+
+
+@pytest.fixture(scope="session")
+def pairs_of() -> Callable[..., Pairs]:
+    """``pairs_of(rows=240, dim=32, classes=5, seed=0)``: see ``make_pairs``."""
+    return make_pairs

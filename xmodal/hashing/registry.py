@@ -18,6 +18,11 @@ _HASHERS = {
     "isohash": "xmodal.hashing.isohash:IsoHash",
     "sh": "xmodal.hashing.sh:SpectralHashing",
     "agh": "xmodal.hashing.agh:AnchorGraphHashing",
+    "cca-itq": "xmodal.hashing.cca_itq:CCAITQ",
+    "ssh": "xmodal.hashing.ssh:SSH",
+    "splh": "xmodal.hashing.ssh:SPLH",
+    "scm-orth": "xmodal.hashing.scm:ScmOrth",
+    "scm-seq": "xmodal.hashing.scm:ScmSeq",
     "lemon": "xmodal.hashing.lemon:Lemon",
     "fused": "xmodal.hashing.fused:Fused",
 }
@@ -35,8 +40,8 @@ class HasherInfo:
 def list_hashers() -> list[HasherInfo]:
     """All hashers.
 
-    >>> [hasher.name for hasher in list_hashers()]
-    ['lsh', 'pcah', 'itq', 'isohash', 'sh', 'agh', 'lemon', 'fused']
+    >>> [hasher.name for hasher in list_hashers() if "labels" in hasher.needs]
+    ['ssh', 'splh', 'scm-orth', 'scm-seq', 'lemon', 'fused']
     """
     found = []
     for name in _HASHERS:
