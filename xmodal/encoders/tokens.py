@@ -23,7 +23,7 @@ def clean_text(text: str, how: str) -> str:
             lower case), ``canonicalize`` (that without punctuation).
 
     >>> clean_text("  A  &amp; B… ", "lower")
-    'a & b...'
+    'a & b…'
     """
     import ftfy
 
