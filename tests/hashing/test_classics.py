@@ -174,3 +174,20 @@ def test_semi_supervised_codes_gain_from_labels_what_pcah_cannot_know():
 
     assert quality("ssh") > quality("pcah") + 0.1
     assert quality("splh") > quality("pcah") + 0.1
+
+
+@pytest.mark.parametrize("name", ["batch", "dlfh"])
+def test_discrete_codes_of_labelled_rows_are_those_of_their_class(name, pairs):
+    hasher = create_hasher(name, bits=32).fit(pairs.images, pairs.texts, pairs.labels)
+    images = np.unpackbits(hasher.encode_images(pairs.images), axis=1)
+    texts = np.unpackbits(hasher.encode_texts(pairs.texts), axis=1)
+    distance = (images[:, None] != texts).sum(axis=2)
+    same = pairs.labels @ pairs.labels.T > 0
+    assert distance[~same].mean() > 2.5 * distance[same].mean()
+
+
+@pytest.mark.parametrize("name", ["batch", "dlfh"])
+def test_a_method_of_all_rows_at_once_says_that_it_cannot_learn_on(name, pairs):
+    hasher = create_hasher(name, bits=16)
+    with pytest.raises(HasherError, match="all rows at once"):
+        hasher.partial_fit(pairs.images, pairs.texts, pairs.labels)

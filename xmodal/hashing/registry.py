@@ -23,6 +23,8 @@ _HASHERS = {
     "splh": "xmodal.hashing.ssh:SPLH",
     "scm-orth": "xmodal.hashing.scm:ScmOrth",
     "scm-seq": "xmodal.hashing.scm:ScmSeq",
+    "batch": "xmodal.hashing.batch:Batch",
+    "dlfh": "xmodal.hashing.dlfh:DLFH",
     "lemon": "xmodal.hashing.lemon:Lemon",
     "fused": "xmodal.hashing.fused:Fused",
 }
@@ -41,7 +43,7 @@ def list_hashers() -> list[HasherInfo]:
     """All hashers.
 
     >>> [hasher.name for hasher in list_hashers() if "labels" in hasher.needs]
-    ['ssh', 'splh', 'scm-orth', 'scm-seq', 'lemon', 'fused']
+    ['ssh', 'splh', 'scm-orth', 'scm-seq', 'batch', 'dlfh', 'lemon', 'fused']
     """
     found = []
     for name in _HASHERS:

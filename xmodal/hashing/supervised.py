@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Iterator
-from typing import Protocol, Self
+from typing import ClassVar, Protocol, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -54,6 +54,8 @@ class RidgeHasher(Hasher):
 
     needs_labels = True
     feature_weight = 0.5
+    streams: ClassVar[bool] = True
+    """Whether rows that come later can be given codes that agree with those of earlier ones."""
 
     ridge_: float
 
@@ -74,6 +76,16 @@ class RidgeHasher(Hasher):
     def _code_learner(self, classes: int, rng: np.random.Generator) -> CodeLearner:
         """A fresh learner of codes for labels of ``classes`` columns."""
 
+    def _learn_codes(
+        self, learner: CodeLearner, labels: Doubles, images: Doubles, texts: Doubles
+    ) -> tuple[Doubles, Doubles]:
+        """Codes ±1 ``(n, bits)`` of the images and of the texts of labelled rows.
+
+        ``images`` and ``texts`` are the rows' features as the ridge sees them, NaN where missing.
+        """
+        codes = learner.learn(labels)
+        return codes, codes
+
     def partial_fit(self, images: ArrayLike, texts: ArrayLike, labels: ArrayLike) -> Self:
         """Learn from further rows, shaped as for ``fit``, at the cost of these rows only.
 
@@ -84,6 +96,11 @@ class RidgeHasher(Hasher):
         ------
         HasherError: as ``fit``, and if columns or classes differ from those of the first call.
         """
+        if not self.streams:
+            raise HasherError(
+                f"{self.name}: learns from all rows at once; call fit() with old and new rows, or "
+                "use lemon, which learns on"
+            )
         if not fitted_state(self):
             return self.fit(images, texts, labels)
         training: _Training | None = getattr(self, "_training", None)
@@ -125,7 +142,7 @@ class RidgeHasher(Hasher):
             self.ridge_ = float(self.ridge)
         self._training = _Training(self, images.shape[1], texts.shape[1], labels.shape[1])
         # Every n-th row makes a chunk: rows sorted by class would teach one class after the other.
-        chunks = -(-len(images) // CHUNK)
+        chunks = -(-len(images) // CHUNK) if self.streams else 1
         for start in range(chunks):
             part = slice(start, None, chunks)
             self._training.add(images[part], texts[part], labels[part])
@@ -176,15 +193,19 @@ class _Training:
     def add(self, images: Floats, texts: Floats, labels: Floats) -> None:
         """Learn from rows, some of which may lack a modality or labels."""
         labelled = ~np.isnan(labels[:, 0])
-        codes = np.empty((len(labels), self._hasher.bits))
-        if labelled.any():
-            codes[labelled] = self._codes.learn(labels[labelled].astype(np.float64))
+        mapped = []
         for modality, features in zip(MODALITIES, (images, texts), strict=True):
             present = ~np.isnan(features[:, 0])
             self._totals[modality] += features[present].sum(axis=0, dtype=np.float64)
             self._counts[modality] += int(present.sum())
-            both = present & labelled
-            self.ridge[modality].add(self._hasher._map(features[both], modality), codes[both])
+            mapped.append(self._hasher._map(features[labelled], modality))
+        if not labelled.any():
+            return
+        known = labels[labelled].astype(np.float64)
+        learned = self._hasher._learn_codes(self._codes, known, *mapped)
+        for modality, features, codes in zip(MODALITIES, mapped, learned, strict=True):
+            present = ~np.isnan(features[:, 0])
+            self.ridge[modality].add(features[present], codes[present])
 
     def mean(self, modality: Modality) -> Floats:
         """Mean feature of all rows that have the modality, labelled or not."""
