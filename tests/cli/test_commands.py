@@ -123,7 +123,20 @@ def test_train_reports_quality_before_and_after(run: Run, indexed: Path) -> None
     report = json.loads(result.stdout)
     assert report["bits"] == 32
     assert set(report["before"]) == set(report["after"])
+    facts = run("info").stdout
+    assert "[" not in facts
+    assert "{" not in facts
+    told = dict(rows(run("train", "--bits", "32")))
+    assert list(told)[:2] == ["code", "learned from"]
+    assert " → " in told["words to pictures"]
     assert run("search", "red").exit_code == 0
+
+
+def test_train_without_keywords_says_what_it_found_and_needs(run: Run, photo_folder: Path) -> None:
+    assert run("index", photo_folder, "--encoder", "toy").exit_code == 0
+    result = run("train")
+    assert result.exit_code == 2
+    assert "keyword" in result.stderr
 
 
 def test_search_writes_a_page_of_what_it_found(run: Run, indexed: Path, tmp_path: Path) -> None:

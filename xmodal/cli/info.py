@@ -38,10 +38,19 @@ def info(
         lines += [("encoder", encoder) for encoder in facts.encoders]
         if facts.hasher is not None:
             lines.append(("code", f"{facts.hasher}, {facts.bits} bits, {size(facts.code_bytes)}"))
-        lines += [("trained on", f"{key}: {value}") for key, value in facts.trained_on.items()]
-        lines += [("quality", f"{key}: {value}") for key, value in facts.quality.items()]
+        lines += [("trained on", f"{key}: {_shown(v)}") for key, v in facts.trained_on.items()]
+        lines += [("quality", f"{key}: {_shown(v)}") for key, v in facts.quality.items()]
         print_facts(lines)
     for problem in facts.problems:
         note(f"damaged: {problem}")
     if facts.problems:
         raise typer.Exit(2)
+
+
+def _shown(value: object) -> str:
+    """A value of the open-ended records, without the signs of a programming language."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_shown(part)}" for key, part in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(_shown, value))
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
