@@ -203,9 +203,9 @@ class _Training:
             return
         known = labels[labelled].astype(np.float64)
         learned = self._hasher._learn_codes(self._codes, known, *mapped)
-        for modality, features, codes in zip(MODALITIES, mapped, learned, strict=True):
-            present = ~np.isnan(features[:, 0])
-            self.ridge[modality].add(features[present], codes[present])
+        for modality, rows, codes in zip(MODALITIES, mapped, learned, strict=True):
+            there = ~np.isnan(rows[:, 0])
+            self.ridge[modality].add(rows[there], codes[there])
 
     def mean(self, modality: Modality) -> Floats:
         """Mean feature of all rows that have the modality, labelled or not."""
