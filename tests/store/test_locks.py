@@ -26,6 +26,18 @@ with database.writer():
 """
 
 
+COUNT = """
+import sys
+from sqlalchemy import func, select
+from xmodal.store.database import Database
+from xmodal.store.models import Volume
+database = Database.open(sys.argv[1], create=False)
+with database.session() as session:
+    print(session.scalar(select(func.count(Volume.id))))
+database.close()
+"""
+
+
 def count(database: Database) -> int:
     with database.session() as session:
         return session.scalar(select(func.count(Volume.id))) or 0
@@ -108,3 +120,14 @@ def test_transactions_of_threads_follow_one_another(database):
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(add, range(40)))
     assert count(database) == 40
+
+
+def test_opening_a_library_twice_in_one_process_loses_no_commit(database, start_python):
+    # Where the second look at the file drops the locks of the first connection, a process that
+    # comes and goes removes the log, and the next commit goes into a file without a name.
+    Database.open(database.path).close()
+    for number in range(2):
+        with database.transaction() as session:
+            session.add(Volume(path=f"/{number}"))
+        out, error = start_python(COUNT, database.path).communicate()
+        assert (out, error) == (f"{number + 1}\n", "")

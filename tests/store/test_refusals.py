@@ -44,11 +44,11 @@ def test_what_is_not_sqlite_is_refused_and_not_touched(path):
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_a_text_shorter_than_a_header_is_refused(path):
-    path.write_bytes(b"SQL")
-    assert "cut off" in refusal(path)
-    path.write_bytes(b"hello")
+@pytest.mark.parametrize("start", [b"S", b"hello", b"SQLite format 3\0", b"SQLite format 3\0" * 6])
+def test_a_file_shorter_than_a_header_is_refused(path, start):
+    path.write_bytes(start)
     assert "not a library file" in refusal(path)
+    assert path.read_bytes() == start
 
 
 @pytest.mark.parametrize("journal", ["delete", "wal"])
@@ -196,7 +196,7 @@ def test_no_permission_is_said_for_the_file_and_for_its_folder(unprivileged_fold
     path = unprivileged_folder / "library.db"
     Database.open(path).close()
     path.chmod(0)
-    assert "Permission denied" in refusal(path)
+    assert "permission denied" in refusal(path)
     path.chmod(0o644)
     unprivileged_folder.chmod(0o555)
     assert "cannot be written" in refusal(unprivileged_folder / "new.db")

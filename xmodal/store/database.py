@@ -6,15 +6,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Self
+from threading import Lock
+from typing import TYPE_CHECKING, Self
 
-from filelock import FileLock, SoftFileLock, Timeout
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from xmodal.errors import LibraryBusyError, LibraryError
 from xmodal.store import schema, sqlite
 from xmodal.store.sqlite import translated
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
 
 # How long opening waits for another process that is making or migrating the same library.
 _PATIENCE_SECONDS = 30
@@ -35,8 +38,8 @@ class Database:
         self.path = path
         self.writable = writable
         self._engine = engine
-        # Beside the file itself: a symbolic link to a library must not have a lock of its own.
-        self._lock = FileLock(f"{path.resolve()}.lock", timeout=0)
+        self._lock: BaseFileLock | None = None
+        self._making_lock = Lock()
 
     @classmethod
     def open(cls, path: str | Path, create: bool = True) -> Self:
@@ -175,29 +178,41 @@ class Database:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
+        from filelock import SoftFileLock, Timeout
+
         if not self.writable:
             raise self._read_only()
-        holder = _holder(self._lock.lock_file)  # read first: some lock libraries empty the file
+        lock = self._file_lock()
+        holder = _holder(lock.lock_file)  # read first: some versions empty the file
         try:
-            self._lock.acquire()
+            lock.acquire()
         except Timeout:
             raise LibraryBusyError(
                 f"{self.path}: another xmodal process{holder} is writing to this library (lock "
-                f"{self._lock.lock_file}); wait until it is done, searches work meanwhile"
+                f"{lock.lock_file}); wait until it is done, searches work meanwhile"
             ) from None
         except OSError as error:
             raise LibraryError(
-                f"{self.path}: cannot be written: {self._lock.lock_file}: {error.strerror}; check "
+                f"{self.path}: cannot be written: {lock.lock_file}: {error.strerror}; check "
                 "the permissions of the folder"
             ) from error
         try:
             # A soft lock, of file systems that have no other, keeps its own notes in the file.
-            if not isinstance(self._lock, SoftFileLock):
+            if not isinstance(lock, SoftFileLock):
                 with suppress(OSError):  # only for the message above; the lock holds without it
-                    Path(self._lock.lock_file).write_text(f"{os.getpid()}\n", encoding="ascii")
+                    Path(lock.lock_file).write_text(f"{os.getpid()}\n", encoding="ascii")
             yield
         finally:
-            self._lock.release()
+            lock.release()
+
+    def _file_lock(self) -> "BaseFileLock":
+        from filelock import FileLock  # imports asyncio, which a search need not wait for
+
+        with self._making_lock:
+            if self._lock is None:
+                # Beside the file itself: a symbolic link must not have a lock of its own.
+                self._lock = FileLock(f"{self.path.resolve()}.lock", timeout=0)
+            return self._lock
 
     def _read_only(self) -> LibraryError:
         return LibraryError(

@@ -53,7 +53,9 @@ def write_features(
         for item, row in zip(ids.tolist(), stored, strict=True)
     ]
     if values:
-        session.execute(insert(Feature), values)
+        # Rows, not objects: half the time. New items must be there first, for the foreign key.
+        session.flush()
+        session.connection().execute(insert(Feature), values)
 
 
 def read_features(session: Session, encoder_id: int, item_ids: Sequence[int] | Ids) -> Features:

@@ -67,7 +67,7 @@ def append_codes(
     repeated = ids[1:] == ids[:-1]
     if repeated.any():
         raise CodesError(f"ids: expected each id once, found {ids[1:][repeated][0]} again")
-    delete_codes(session, hasher_id, modality, ids)
+    _delete(session, hasher_id, modality, ids)
     for start in range(0, len(ids), SEGMENT_CODES):
         part = slice(start, start + SEGMENT_CODES)
         _insert(session, hasher_id, modality, ids[part], to_planes(codes[order[part]]))
@@ -78,23 +78,7 @@ def delete_codes(session: Session, hasher_id: int, modality: str, ids: Ids) -> i
 
     The codes themselves are not read: a segment whose codes are damaged can lose ids as any other.
     """
-    ids = np.unique(_checked(ids))
-    if not len(ids):
-        return 0
-    ranges = session.execute(
-        select(Segment.id, Segment.first_id, Segment.last_id).where(
-            Segment.hasher_id == hasher_id,
-            Segment.modality == modality,
-            Segment.first_id <= int(ids[-1]),
-            Segment.last_id >= int(ids[0]),
-        )
-    ).all()
-    deleted = 0
-    for number, first, last in ranges:
-        mine = ids[np.searchsorted(ids, first) : np.searchsorted(ids, last, side="right")]
-        if len(mine):
-            deleted += _delete_from(session, number, mine)
-    return deleted
+    return _delete(session, hasher_id, modality, np.sort(_checked(ids)))
 
 
 def load_codes(session: Session, hasher_id: int, modality: str) -> StoredCodes:
@@ -210,6 +194,25 @@ def _insert(session: Session, hasher_id: int, modality: str, ids: Ids, planes: P
     session.execute(insert(Segment).values(hasher_id=hasher_id, modality=modality, **values))
 
 
+def _delete(session: Session, hasher_id: int, modality: str, ids: Ids) -> int:
+    if not len(ids):
+        return 0
+    ranges = session.execute(
+        select(Segment.id, Segment.first_id, Segment.last_id).where(
+            Segment.hasher_id == hasher_id,
+            Segment.modality == modality,
+            Segment.first_id <= int(ids[-1]),
+            Segment.last_id >= int(ids[0]),
+        )
+    ).all()
+    deleted = 0
+    for number, first, last in ranges:
+        mine = ids[np.searchsorted(ids, first) : np.searchsorted(ids, last, side="right")]
+        if len(mine):
+            deleted += _delete_from(session, number, mine)
+    return deleted
+
+
 def _delete_from(session: Session, number: int, ids: Ids) -> int:
     count, first, last, deleted, blob = session.execute(
         select(
@@ -218,9 +221,14 @@ def _delete_from(session: Session, number: int, ids: Ids) -> int:
     ).one()
     try:
         live = unpack_live(count, deleted)
-        hit = live & np.isin(unpack_ids(count, first, last, blob), ids, assume_unique=True)
+        stored = unpack_ids(count, first, last, blob)
     except DamagedSegmentError:
         return 0  # no search finds anything of it either; `check` names it
+    # Ids that fail their checksum may be in any order, where the place may be the end.
+    at = np.minimum(np.searchsorted(stored, ids), count - 1)
+    hit = np.zeros(count, bool)
+    hit[at[stored[at] == ids]] = True
+    hit &= live
     if not hit.any():
         return 0
     live &= ~hit

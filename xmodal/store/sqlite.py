@@ -17,8 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from xmodal.errors import LibraryBusyError, LibraryError
 
 APPLICATION_ID = 0x786D6F64  # "xmod", in the file's header: tells a library from other databases
-_MAGIC = b"SQLite format 3\x00"
-_HEADER_BYTES = 100
+_SMALLEST_FILE = 512  # bytes: one page of the smallest size
 _BUSY_SECONDS = 30
 # Address space, not memory: pages are mapped as they are read, so that blobs need no copy.
 _MMAP_BYTES = 1 << 40
@@ -35,33 +34,40 @@ _OUR_FAULT = (
 def is_there(path: Path) -> bool:
     """Whether a library has been started at ``path``; an empty file is none yet.
 
-    Only the header is read, so a file that is refused is left as it is, to the byte. Raises
-    LibraryError for a folder, for what is not SQLite, and for the database of another program.
+    A file that is refused is left as it is, to the byte. Raises LibraryError for a folder, for what
+    is not SQLite, and for the database of another program.
+
+    The file is looked at through SQLite and never with ``open``: on POSIX, closing a file drops
+    every lock that the process has on it, also those of SQLite connections. Another process would
+    then remove the log under them, and with it what they commit.
     """
     try:
-        with path.open("rb") as file:
-            header = file.read(_HEADER_BYTES)
+        size = path.stat().st_size
     except FileNotFoundError:
         return False
-    except IsADirectoryError:
-        raise LibraryError(
-            f"{path}: a folder, not a library file; add a file name, as library.db"
-        ) from None
     except OSError as error:
         raise LibraryError(f"{path}: cannot be read: {error.strerror}") from error
-    if not header:
+    if path.is_dir():
+        raise LibraryError(f"{path}: a folder, not a library file; add a file name, as library.db")
+    if not size:
         return False
-    if header[: len(_MAGIC)] != _MAGIC[: len(header)]:
-        raise LibraryError(
-            f"{path}: not a library file (it does not start as SQLite files do); it was not "
-            "touched, choose another --library FILE"
-        )
-    if len(header) < _HEADER_BYTES:
-        raise LibraryError(
-            f"{path}: the file is damaged (cut off after {len(header)} bytes); restore a backup, "
-            "or move it away and index again"
-        )
-    if int.from_bytes(header[68:72], "big") != APPLICATION_ID:
+    if not os.access(path, os.R_OK):
+        raise LibraryError(f"{path}: cannot be read: permission denied")
+    refusal = LibraryError(
+        f"{path}: not a library file, or its first bytes are damaged; it was not touched, "
+        "choose another --library FILE or restore a backup"
+    )
+    if size < _SMALLEST_FILE:
+        raise refusal  # SQLite would take a file of one byte for an empty one
+    try:
+        # Immutable: without locks and logs, so that nothing is made beside the file.
+        with closing(sqlite3.connect(f"{path.as_uri()}?immutable=1", uri=True)) as connection:
+            (owner,) = connection.execute("PRAGMA application_id").fetchone()
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorname != "SQLITE_NOTADB":
+            raise _explain(path, error) from error
+        raise refusal from error
+    if owner != APPLICATION_ID:
         raise LibraryError(
             f"{path}: the database of another program, not an xmodal library; it was not touched, "
             "choose another --library FILE"
