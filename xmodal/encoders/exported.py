@@ -64,7 +64,7 @@ class ExportedModel:
         return Session(self.folder / tower)
 
     def tokenizer(self) -> Any:
-        """What turns a list of texts into token ids int64 ``(n, context length)``."""
+        """What turns a list of texts into token ids int32 ``(n, context length)``."""
         meta = read_meta(self.folder) or {}
         if meta.get("tokenizer", {}).get("kind") == "open_clip":
             return reference_tokenizer(meta["tokenizer"]["architecture"], self.offline)

@@ -102,7 +102,7 @@ def export_onnx(
         exporters.remove(_export_traced)
     # One row more than the example, so that a batch size baked into the model shows.
     check = torch.cat([example, example[:1]])
-    reason = ""
+    reasons = []
     for exporter in exporters:
         with replacing(path) as target, torch.no_grad():
             try:
@@ -111,15 +111,15 @@ def export_onnx(
                 difference = _relative_difference(Session(target), module, check)
             # The exporters raise many unrelated types, some of them bare Exceptions.
             except Exception as error:
-                reason = _root_cause(error)
+                reasons.append(_root_cause(error))
             else:
                 if difference <= _EXPORT_TOLERANCE:
                     return
-                reason = f"the result differs from the original by {difference:.2g} (relative)"
+                reasons.append(f"the result is off by {difference:.2g} (relative)")
             for failed in target.parent.iterdir():
                 failed.unlink()
     raise EncoderError(
-        f"PyTorch {torch.__version__} cannot export this model for ONNX Runtime: {reason}; "
+        f"PyTorch {torch.__version__} cannot export this model for ONNX Runtime: {' / '.join(reasons)}; "
         "update torch, onnx, onnxscript and onnxruntime, or choose another encoder"
     )
 

@@ -50,15 +50,19 @@ class Tokenizer:
         self._tokenizer = tokenizers.Tokenizer.from_file(str(path))
         self._clean = clean
 
-    def __call__(self, texts: Sequence[str]) -> NDArray[np.int64]:
-        """Token ids, int64 ``(n, context length)``; longer texts are cut, their end mark kept."""
+    def __call__(self, texts: Sequence[str]) -> NDArray[np.int32]:
+        """Token ids, int32 ``(n, context length)``; longer texts are cut, their end mark kept.
+
+        int32, because CLIP looks for the end mark by ArgMax, which older ONNX Runtimes do not
+        have for int64.
+        """
         encodings = self._tokenizer.encode_batch([clean_text(t, self._clean) for t in texts])
-        return np.array([encoding.ids for encoding in encodings], dtype=np.int64)
+        return np.array([encoding.ids for encoding in encodings], dtype=np.int32)
 
 
 def reference_tokenizer(
     architecture: str, offline: bool
-) -> Callable[[Sequence[str]], NDArray[np.int64]]:
+) -> Callable[[Sequence[str]], NDArray[np.int32]]:
     """open_clip's own tokenizer of a model, giving arrays. Imports PyTorch and open_clip.
 
     Raises:
@@ -77,8 +81,8 @@ def reference_tokenizer(
                 "'pip install transformers' and its files in the hub cache"
             ) from error
 
-    def tokenize(texts: Sequence[str]) -> NDArray[np.int64]:
-        ids: NDArray[np.int64] = tokenizer(list(texts)).numpy().astype(np.int64)
+    def tokenize(texts: Sequence[str]) -> NDArray[np.int32]:
+        ids: NDArray[np.int32] = tokenizer(list(texts)).numpy().astype(np.int32)
         return ids
 
     return tokenize
