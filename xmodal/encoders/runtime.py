@@ -119,8 +119,9 @@ def export_onnx(
             for failed in target.parent.iterdir():
                 failed.unlink()
     raise EncoderError(
-        f"PyTorch {torch.__version__} cannot export this model for ONNX Runtime: {' / '.join(reasons)}; "
-        "update torch, onnx, onnxscript and onnxruntime, or choose another encoder"
+        f"PyTorch {torch.__version__} cannot export this model for ONNX Runtime: "
+        f"{' / '.join(reasons)}; update torch, onnx, onnxscript and onnxruntime, "
+        "or choose another encoder"
     )
 
 
