@@ -8,6 +8,12 @@ from xmodal.encoders.preprocess import Preprocess
 from xmodal.encoders.tokens import clean_text
 
 TEXTS = [
+    "a dog on the beach",
+    "",
+    "Zwei Boote – bei Nebel!",
+    "猫在海滩上 🐈",
+    "very " * 200 + "long",
+]
 
 
 @pytest.fixture

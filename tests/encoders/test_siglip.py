@@ -36,6 +36,12 @@ SIGLIP = {
     },
 }
 TEXTS = [
+    "a dog on the beach",
+    "",
+    "Zwei Boote – bei Nebel!",
+    "猫在海滩上 🐈",
+    "very " * 200 + "long",
+]
 
 
 @pytest.fixture
