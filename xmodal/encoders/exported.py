@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 IMAGE, TEXT, TOKENIZER, META = "image.onnx", "text.onnx", "tokenizer.json", "meta.json"
 # Of the files in a folder; another one is made anew.
-FORMAT = 1
+FORMAT = 2
 # Part of an encoder's id: raised when the same picture or text would give other features.
 PREPROCESSING = 1
 
