@@ -81,7 +81,8 @@ class SentenceEncoder:
             text.replace("\0", " ").encode("utf-8", "replace").decode("utf-8") for text in texts
         ]
         # E5 wants a prefix; "query: " on both sides is what its authors advise for comparing
-        # texts of one kind. It measured no worse here than "passage: " on one side.
+        # texts of one kind. Captions found their translations as often with each combination of
+        # "query: " and "passage: " (.784 to .794 of 569, de, fr and zh).
         parts = [
             self._model.query(clean[start : start + _BATCH])
             for start in range(0, len(clean), _BATCH)
