@@ -1,6 +1,8 @@
 """The bytes of a segment: every length and every bit is checked; merging holds few at a time."""
 
+import hashlib
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,7 +19,7 @@ from xmodal.store.layout import (
     unpack_live,
     unpack_segment,
 )
-from xmodal.store.models import Segment
+from xmodal.store.models import Base, Segment
 from xmodal.store.segments import (
     append_codes,
     count_codes,
@@ -25,6 +27,7 @@ from xmodal.store.segments import (
     load_codes,
     merge_segments,
 )
+from xmodal.store.sqlite import APPLICATION_ID
 
 HASHER, BYTES = 1, 9
 id_lists = st.lists(st.integers(-(2**63), 2**63 - 1), min_size=1, max_size=40, unique=True)
@@ -170,3 +173,26 @@ def test_ids_and_codes_of_a_segment_are_no_part_of_the_session(database):
         append_codes(session, HASHER, "image", np.array([1, 2]), codes_of([1, 2]))
         load_codes(session, HASHER, "image")
         assert len(session.identity_map) == 0
+
+
+def test_the_bytes_lie_where_the_format_page_says():
+    codes = np.random.default_rng(0).integers(0, 256, (3, BYTES), dtype=np.uint8)
+    segment = pack_segment(np.array([2, 4, 9]), to_planes(codes))
+    for i in range(3):
+        for b in range(BYTES):
+            assert segment.codes[8 * (3 * (b // 8) + i) + b % 8] == codes[i, b]
+    head = b"".join(number.to_bytes(8, "little") for number in (3, 2, 9))
+    ids = b"".join(number.to_bytes(8, "little") for number in (2, 4, 9))
+    assert segment.ids == ids
+    whole = head + ids + segment.codes
+    assert segment.checksum == hashlib.blake2b(whole, digest_size=16).digest()
+    deleted = pack_deleted(np.array([True, False, True]))
+    assert deleted == hashlib.blake2b(b"\x40", digest_size=16).digest() + b"\x40"
+
+
+def test_the_format_page_names_every_table_and_column():
+    page = (Path(__file__).parents[2] / "docs" / "format.md").read_text(encoding="utf-8")
+    for table in Base.metadata.sorted_tables:
+        for name in (table.name, *table.columns.keys()):
+            assert f"`{name}`" in page, f"{table.name}: {name}"
+    assert f"application_id = {APPLICATION_ID}" in page

@@ -265,7 +265,7 @@ def _problem(
     return (
         f"segment {number} ({modality} codes of hasher {hasher_id}, {segment.count} items from id "
         f"{segment.first_id}) is damaged: {error}; its items are not found until they are coded "
-        "again (`xmodal train` codes everything anew)"
+        "again: `xmodal train` does, or indexing into a new library where keywords are too few"
     )
 
 
