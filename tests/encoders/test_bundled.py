@@ -54,9 +54,7 @@ def centred(features: np.ndarray) -> np.ndarray:
 
 def test_features_are_unit_rows_of_the_stated_width(encoder, sample):
     _, images = sample
-    texts = encoder.encode_texts(
-        ["a dog", "", "犬", "x" * 999, "zero\0byte", "half \ud83d pair"]
-    )
+    texts = encoder.encode_texts(["a dog", "", "犬", "x" * 999, "zero\0byte", "half \ud83d pair"])
     for features in (images, texts):
         assert features.dtype == np.float32
         assert features.shape[1] == encoder.dim
