@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xmodal.errors import HasherError
+from xmodal.hashing.anchors import squared_distances
 from xmodal.hashing.base import Hasher, Modality
 from xmodal.hashing.checks import Floats
 from xmodal.hashing.pooled import Pooled
@@ -76,7 +77,7 @@ class AnchorGraphHashing(Hasher):
 
 def anchor_weights(rows: Doubles, anchors: NDArray, nearest: int, width: float) -> Doubles:
     """Weights ``(n, anchors)`` of each row's nearest anchors, a Gaussian of the distance, sum 1."""
-    distances = squared_distances(rows, anchors.astype(np.float64))
+    distances = squared_distances(rows, anchors)
     chosen = np.argpartition(distances, nearest - 1, axis=1)[:, :nearest]
     near = np.take_along_axis(distances, chosen, axis=1)
     # Relative to the nearest one: a row far from all anchors would else have no weights at all.
@@ -97,9 +98,3 @@ def kmeans(rows: Doubles, count: int, rng: np.random.Generator) -> Doubles:
         filled = sizes > 0  # a centre that lost all its rows stays where it is
         centres = np.where(filled[:, None], sums / np.maximum(sizes, 1)[:, None], centres)
     return centres
-
-
-def squared_distances(rows: Doubles, anchors: Doubles) -> Doubles:
-    """Squared Euclidean distances ``(n, anchors)``."""
-    distances = (rows**2).sum(axis=1)[:, None] + (anchors**2).sum(axis=1) - 2 * rows @ anchors.T
-    return np.maximum(distances, 0, out=distances)

@@ -1,6 +1,7 @@
 """RBF-anchor features: how near a row is to each of a few training rows."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xmodal.hashing.checks import Floats
 from xmodal.hashing.rotation import Doubles
@@ -15,17 +16,18 @@ def choose_anchors(features: Floats, count: int, rng: np.random.Generator) -> tu
     chosen = rng.choice(len(features), min(count, len(features)), replace=False)
     anchors = features[np.sort(chosen)]
     sample = features[np.sort(rng.choice(len(features), min(2_000, len(features)), replace=False))]
-    return anchors, float(_squared_distances(sample, anchors).mean())
+    return anchors, float(squared_distances(sample, anchors).mean())
 
 
 def anchor_features(features: Floats, anchors: Floats, width: float) -> Doubles:
     """exp(−D / 2·width) of the squared distances D to the anchors: float64 ``(n, anchors)``."""
-    distances = _squared_distances(features, anchors)
+    distances = squared_distances(features, anchors)
     distances /= -2 * width
     return np.exp(distances, out=distances)
 
 
-def _squared_distances(features: Floats, anchors: Floats) -> Doubles:
+def squared_distances(features: NDArray[np.floating], anchors: NDArray[np.floating]) -> Doubles:
+    """Squared Euclidean distances of rows ``(n, d)`` to anchors: float64 ``(n, anchors)``."""
     x, a = features.astype(np.float64), anchors.astype(np.float64)
     distances = (x**2).sum(axis=1)[:, None] + (a**2).sum(axis=1) - 2 * (x @ a.T)
     return np.maximum(distances, 0, out=distances)
