@@ -13,6 +13,7 @@ from xmodal.hashing.cca_itq import correlated_directions
 from xmodal.hashing.isohash import isotropic_rotation
 from xmodal.hashing.scm import leading_pair, similarity
 from xmodal.hashing.sh import lowest_modes
+from xmodal.hashing.triplet import Triples
 
 
 def test_lsh_bits_differ_in_proportion_to_the_angle():
@@ -191,3 +192,28 @@ def test_a_method_of_all_rows_at_once_says_that_it_cannot_learn_on(name, pairs):
     hasher = create_hasher(name, bits=16)
     with pytest.raises(HasherError, match="all rows at once"):
         hasher.partial_fit(pairs.images, pairs.texts, pairs.labels)
+
+
+def test_triplet_codes_order_unseen_triples(pairs_of):
+    """Norouzi et al. 2012: the near one of a triple is nearer in Hamming distance."""
+    pairs = pairs_of(rows=600)
+    learned, unseen = pairs.part(slice(400)), pairs.part(slice(400, 600))
+    hasher = create_hasher("triplet", bits=32).fit(learned.images, learned.texts, learned.labels)
+    images = np.unpackbits(hasher.encode_images(unseen.images), axis=1)
+    texts = np.unpackbits(hasher.encode_texts(unseen.texts), axis=1)
+    distance = (images[:, None] != texts).sum(axis=2)
+    anchor, near, far = Triples(unseen.labels > 0, np.random.default_rng(0)).draw(5000)
+    assert len(anchor) > 3000
+    assert (distance[anchor, near] < distance[anchor, far]).mean() > 0.9
+
+
+def test_triples_share_a_label_with_the_near_row_only(pairs):
+    has = pairs.labels > 0
+    anchor, near, far = Triples(has, np.random.default_rng(0)).draw(500)
+    assert (has[anchor] & has[near]).any(axis=1).all()
+    assert not (has[anchor] & has[far]).any()
+
+
+def test_triplet_names_labels_by_which_no_row_is_near(pairs):
+    with pytest.raises(HasherError, match=r"labels: expected some of at least 0\.5"):
+        create_hasher("triplet", bits=16).fit(pairs.images, pairs.texts, 0.4 * pairs.labels)

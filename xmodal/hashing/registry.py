@@ -26,6 +26,7 @@ _HASHERS = {
     "batch": "xmodal.hashing.batch:Batch",
     "dlfh": "xmodal.hashing.dlfh:DLFH",
     "lemon": "xmodal.hashing.lemon:Lemon",
+    "triplet": "xmodal.hashing.triplet:Triplet",
     "fused": "xmodal.hashing.fused:Fused",
 }
 
@@ -43,7 +44,7 @@ def list_hashers() -> list[HasherInfo]:
     """All hashers.
 
     >>> [hasher.name for hasher in list_hashers() if "labels" in hasher.needs]
-    ['ssh', 'splh', 'scm-orth', 'scm-seq', 'batch', 'dlfh', 'lemon', 'fused']
+    ['ssh', 'splh', 'scm-orth', 'scm-seq', 'batch', 'dlfh', 'lemon', 'triplet', 'fused']
     """
     found = []
     for name in _HASHERS:
