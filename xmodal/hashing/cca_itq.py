@@ -4,7 +4,7 @@ import numpy as np
 
 from xmodal.errors import HasherError
 from xmodal.hashing.base import LinearHasher
-from xmodal.hashing.checks import Floats
+from xmodal.hashing.checks import Floats, present_mean
 from xmodal.hashing.itq import ROTATION_ROWS, unit_rows
 from xmodal.hashing.rotation import Doubles, itq_rotation
 from xmodal.hashing.scm import whitening
@@ -40,9 +40,7 @@ class CCAITQ(LinearHasher):
                 f"texts: expected at least {self.min_rows} rows with both modalities, "
                 f"found {int(paired.sum())}"
             )
-        x_rows, y_rows = images[~np.isnan(images[:, 0])], texts[~np.isnan(texts[:, 0])]
-        self.image_mean_ = x_rows.mean(axis=0, dtype=np.float64).astype(np.float32)
-        self.text_mean_ = y_rows.mean(axis=0, dtype=np.float64).astype(np.float32)
+        self.image_mean_, self.text_mean_ = present_mean(images), present_mean(texts)
         x, y = images[paired] - self.image_mean_, texts[paired] - self.text_mean_
         wx, wy = correlated_directions(x, y, self.ridge, self.bits)
         rng = np.random.default_rng(self.seed)

@@ -94,6 +94,24 @@ def check_fitting_labels(values: Any, name: str, rows: int, min_rows: int) -> Fl
     return labels
 
 
+def complete_rows(images: Floats, texts: Floats, labels: Floats, bits: int) -> NDArray[np.bool_]:
+    """Which rows have both modalities and labels: bool ``(n,)``; more than ``bits`` must."""
+    present = [~np.isnan(values[:, 0]) for values in (images, texts, labels)]
+    complete: NDArray[np.bool_] = np.logical_and.reduce(present)
+    if complete.sum() <= bits:
+        raise HasherError(
+            f"labels: expected more labelled rows than the {bits} bits, with both modalities, "
+            f"found {int(complete.sum())}"
+        )
+    return complete
+
+
+def present_mean(features: Floats) -> Floats:
+    """Mean ``(dim,)`` of the rows that are not missing."""
+    present = features[~np.isnan(features[:, 0])]
+    return present.mean(axis=0, dtype=np.float64).astype(np.float32)
+
+
 def _matrix(values: Any, name: str) -> Floats:
     array = np.asarray(values)
     if array.dtype.kind not in "fiub":

@@ -1,11 +1,13 @@
 """``scm-orth`` and ``scm-seq``: semantic correlation maximisation, at once or bit by bit."""
 
+from abc import abstractmethod
+
 import numpy as np
 from numpy.typing import NDArray
 
 from xmodal.errors import HasherError
 from xmodal.hashing.base import LinearHasher
-from xmodal.hashing.checks import Floats
+from xmodal.hashing.checks import Floats, complete_rows, present_mean
 from xmodal.hashing.rotation import Doubles
 
 # Ridge of both covariances, relative to their mean variance: far smaller ones overfit.
@@ -35,26 +37,19 @@ class SCM(LinearHasher):
         assert labels is not None  # needs_labels: Hasher.fit has seen to it
         if not 0 < self.ridge < np.inf:
             raise HasherError(f"ridge: expected a number above 0, found {self.ridge!r}")
-        x_there, y_there = ~np.isnan(images[:, 0]), ~np.isnan(texts[:, 0])
-        known = x_there & y_there & ~np.isnan(labels[:, 0])
-        if known.sum() <= self.bits:
-            raise HasherError(
-                f"labels: expected more labelled rows than the {self.bits} bits, with both "
-                f"modalities, found {int(known.sum())}"
-            )
-        self.image_mean_ = images[x_there].mean(axis=0, dtype=np.float64).astype(np.float32)
-        self.text_mean_ = texts[y_there].mean(axis=0, dtype=np.float64).astype(np.float32)
+        known = complete_rows(images, texts, labels, self.bits)
+        self.image_mean_, self.text_mean_ = present_mean(images), present_mean(texts)
         # Unit variance, so that one relative ridge suits every feature.
-        x_scale, y_scale = _scale(images[x_there]), _scale(texts[y_there])
+        x_scale, y_scale = _scale(images), _scale(texts)
         x = (images[known] - self.image_mean_) * x_scale
         y = (texts[known] - self.text_mean_) * y_scale
         wx, wy = self._learn(x, y, labels[known].astype(np.float64))
         self.image_projection_ = (x_scale[:, None] * wx).astype(np.float32)
         self.text_projection_ = (y_scale[:, None] * wy).astype(np.float32)
 
+    @abstractmethod
     def _learn(self, x: Floats, y: Floats, labels: Doubles) -> tuple[Doubles, Doubles]:
         """Projections of scaled features: ``(image_dim, bits)`` and ``(text_dim, bits)``."""
-        raise NotImplementedError
 
 
 class ScmOrth(SCM):
@@ -152,6 +147,6 @@ def _signed_sum(features: Floats, direction: Doubles) -> Doubles:
 
 
 def _scale(features: Floats) -> Floats:
-    spread = features.std(axis=0, dtype=np.float64)
+    spread = np.nanstd(features, axis=0, dtype=np.float64)
     varies = spread > 1e-6 * max(float(spread.max()), 1e-30)
     return np.where(varies, 1 / np.where(varies, spread, 1.0), 0.0).astype(np.float32)

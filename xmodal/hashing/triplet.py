@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from xmodal.errors import HasherError
 from xmodal.hashing.base import LinearHasher
-from xmodal.hashing.checks import Floats
+from xmodal.hashing.checks import Floats, complete_rows, present_mean
 from xmodal.hashing.rotation import Doubles
 from xmodal.hashing.scm import whitening
 
@@ -47,15 +47,8 @@ class Triplet(LinearHasher):
             raise HasherError(f"margin: expected a number above 0, up to 2, found {self.margin!r}")
         if not isinstance(self.steps, int) or self.steps < 1:
             raise HasherError(f"steps: expected an integer from 1, found {self.steps!r}")
-        x_there, y_there = ~np.isnan(images[:, 0]), ~np.isnan(texts[:, 0])
-        known = x_there & y_there & ~np.isnan(labels[:, 0])
-        if known.sum() <= self.bits:
-            raise HasherError(
-                f"labels: expected more labelled rows than the {self.bits} bits, with both "
-                f"modalities, found {int(known.sum())}"
-            )
-        self.image_mean_ = images[x_there].mean(axis=0, dtype=np.float64).astype(np.float32)
-        self.text_mean_ = texts[y_there].mean(axis=0, dtype=np.float64).astype(np.float32)
+        known = complete_rows(images, texts, labels, self.bits)
+        self.image_mean_, self.text_mean_ = present_mean(images), present_mean(texts)
         has = labels[known] >= 0.5
         if not has.any():
             raise HasherError("labels: expected some of at least 0.5, found none: no row is near")
