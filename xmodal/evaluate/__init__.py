@@ -1,5 +1,11 @@
 """How good a code is: measures of rankings, and trials that never ask what was learned from."""
 
+from xmodal.evaluate.curves import (
+    precision_curve,
+    precision_recall_by_radius,
+    precision_within,
+    recall_curve,
+)
 from xmodal.evaluate.metrics import (
     average_precision,
     in_ranked_order,
@@ -18,6 +24,13 @@ from xmodal.evaluate.protocol import (
     evaluate_hasher,
     split_rows,
 )
+from xmodal.evaluate.relevance import graded_relevance
+from xmodal.evaluate.ties import (
+    expected_average_precision,
+    expected_ndcg_at,
+    expected_precision_at,
+    expected_recall_at,
+)
 
 __all__ = [
     "Evaluation",
@@ -26,12 +39,21 @@ __all__ = [
     "average_precision",
     "evaluate_features",
     "evaluate_hasher",
+    "expected_average_precision",
+    "expected_ndcg_at",
+    "expected_precision_at",
+    "expected_recall_at",
+    "graded_relevance",
     "in_ranked_order",
     "mean_of",
     "ndcg_at",
     "own_item_recall",
     "precision_at",
+    "precision_curve",
+    "precision_recall_by_radius",
+    "precision_within",
     "rank_items",
     "recall_at",
+    "recall_curve",
     "split_rows",
 ]
