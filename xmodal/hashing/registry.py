@@ -27,7 +27,9 @@ _HASHERS = {
     "dlfh": "xmodal.hashing.dlfh:DLFH",
     "lemon": "xmodal.hashing.lemon:Lemon",
     "triplet": "xmodal.hashing.triplet:Triplet",
+    "mlp": "xmodal.hashing.mlp:MLP",
     "fused": "xmodal.hashing.fused:Fused",
+    "quantised": "xmodal.hashing.quantised:Quantised",
 }
 
 
@@ -44,7 +46,7 @@ def list_hashers() -> list[HasherInfo]:
     """All hashers.
 
     >>> [hasher.name for hasher in list_hashers() if "labels" in hasher.needs]
-    ['ssh', 'splh', 'scm-orth', 'scm-seq', 'batch', 'dlfh', 'lemon', 'triplet', 'fused']
+    ['ssh', 'splh', 'scm-orth', 'scm-seq', 'batch', 'dlfh', 'lemon', 'triplet', 'mlp', 'fused']
     """
     found = []
     for name in _HASHERS:
