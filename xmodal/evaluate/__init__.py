@@ -6,6 +6,7 @@ from xmodal.evaluate.curves import (
     precision_within,
     recall_curve,
 )
+from xmodal.evaluate.measure import Measure
 from xmodal.evaluate.metrics import (
     average_precision,
     in_ranked_order,
@@ -18,13 +19,12 @@ from xmodal.evaluate.metrics import (
 )
 from xmodal.evaluate.protocol import (
     Evaluation,
-    Measure,
-    Split,
     evaluate_features,
     evaluate_hasher,
-    split_rows,
+    evaluate_models,
 )
 from xmodal.evaluate.relevance import graded_relevance
+from xmodal.evaluate.splits import Split, split_rows
 from xmodal.evaluate.ties import (
     expected_average_precision,
     expected_ndcg_at,
@@ -39,6 +39,7 @@ __all__ = [
     "average_precision",
     "evaluate_features",
     "evaluate_hasher",
+    "evaluate_models",
     "expected_average_precision",
     "expected_ndcg_at",
     "expected_precision_at",

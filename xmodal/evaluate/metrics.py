@@ -83,21 +83,35 @@ def own_item_recall(distances: ArrayLike, own: ArrayLike, k: int) -> Values:
     Parameters
     ----------
     distances: ``(q, n)``.
-    own: int ``(q,)`` or ``(q, m)``: columns of the item(s) that belong to each query.
+    own: int ``(q,)`` or ``(q, m)``, columns of the item(s) that belong to each query; or bool
+        ``(q, n)``, where their number may differ from query to query. NaN for a query with none.
     """
     values = check_rows(distances, "distances")
-    columns = np.asarray(own)
-    columns = columns.reshape(len(values), -1)
-    if columns.size and not 0 <= columns.min() <= columns.max() < values.shape[1]:
+    mask = _own_mask(np.asarray(own), values.shape)
+    # Only the nearest own item matters, and counting what stands before it needs no sorting.
+    infinite = np.iinfo(values.dtype).max if values.dtype.kind in "iu" else np.inf
+    distance = np.where(mask, values, infinite)
+    column = distance.argmin(axis=1)
+    nearest = np.take_along_axis(values, column[:, None], axis=1)
+    before = (values < nearest) | (
+        (values == nearest) & (np.arange(values.shape[1]) < column[:, None])
+    )
+    found = before.sum(axis=1) < cut_off(k, values.shape[1])
+    return np.where(mask.any(axis=1), found, np.nan)
+
+
+def _own_mask(own: NDArray[Any], shape: tuple[int, int]) -> NDArray[np.bool_]:
+    if own.dtype == np.bool_ and own.shape == shape:
+        return own
+    columns = own.reshape(shape[0], -1)
+    if columns.size and not 0 <= columns.min() <= columns.max() < shape[1]:
         raise UsageError(
-            f"own: expected columns from 0 to {values.shape[1] - 1}, "
+            f"own: expected columns from 0 to {shape[1] - 1}, "
             f"found {columns.min()} to {columns.max()}"
         )
-    relevant = np.zeros(values.shape, bool)
-    np.put_along_axis(relevant, columns, True, axis=1)
-    ranked = in_ranked_order(relevant, rank_items(values))
-    found: NDArray[np.bool_] = np.any(ranked[:, : cut_off(k, values.shape[1])] > 0, axis=1)
-    return found.astype(np.float64)
+    mask = np.zeros(shape, bool)
+    np.put_along_axis(mask, columns, True, axis=1)
+    return mask
 
 
 def ndcg_at(gains: ArrayLike, k: int | None = None) -> Values:
