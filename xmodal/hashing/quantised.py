@@ -55,7 +55,7 @@ class Quantised(Hasher):
     """
 
     name = "quantised"
-    description = "any projection with any quantiser; by default pcah with a thermometer code"
+    description = "any projection with any quantiser; by default pcah with variable-bit"
     needs_labels = _OfProjection()
     needs_pairs = _OfProjection()
     needs_shared_space = _OfProjection()
@@ -75,7 +75,7 @@ class Quantised(Hasher):
         bits: int = 128,
         seed: int = 0,
         projection: str = DEFAULT,
-        quantiser: str = "manhattan",
+        quantiser: str = "variable-bit",
         dims: int | None = None,
         projection_parameters: dict[str, Any] | None = None,
         quantiser_parameters: dict[str, Any] | None = None,
@@ -87,7 +87,7 @@ class Quantised(Hasher):
         self.projection_parameters = projection_parameters
         self.quantiser_parameters = quantiser_parameters
 
-    def _fit(self, images: Floats, texts: Floats, labels: Floats | None) -> None:
+    def _fit(self, images: NDArray[Any], texts: NDArray[Any], labels: NDArray[Any] | None) -> None:
         quantiser = create_quantiser(
             self.quantiser, self.bits, **{"seed": self.seed, **(self.quantiser_parameters or {})}
         )
@@ -96,15 +96,7 @@ class Quantised(Hasher):
             self.projection, dims, **{"seed": self.seed, **(self.projection_parameters or {})}
         )
         projection.fit(images, texts, labels)
-        rng = np.random.default_rng(self.seed)
-        x, y = (f[~np.isnan(f[:, 0])] for f in (images, texts))
-        rows = min(max(len(x), len(y)), SAMPLE // 2)
-        values = np.vstack(
-            [
-                projection.project_images(_exactly(x, rows, rng)),
-                projection.project_texts(_exactly(y, rows, rng)),
-            ]
-        )
+        values = self._sample(projection, images, texts)
         quantiser.fit(values)
         self.projection_ = projection
         self.image_mean_, self.text_mean_ = projection.image_mean_, projection.text_mean_
@@ -126,6 +118,16 @@ class Quantised(Hasher):
         available = max(columns // 8 * 8, _whole_bytes(needed))
         return min(_whole_bytes(quantiser.wanted_dims(self.bits)), available)
 
+    def _sample(
+        self, projection: Hasher, images: NDArray[Any], texts: NDArray[Any]
+    ) -> NDArray[np.float32]:
+        """Projected rows to learn from, as many texts as images."""
+        rng = np.random.default_rng(self.seed)
+        present = [np.flatnonzero(~np.isnan(features[:, 0])) for features in (images, texts)]
+        count = min(max(map(len, present)), SAMPLE // 2)
+        x, y = (_exactly(count, rows, rng) for rows in present)
+        return np.vstack([projection.project_images(images[x]), projection.project_texts(texts[y])])
+
     def _project(self, features: Floats, modality: Modality) -> NDArray[np.floating]:
         values = self._values(features, modality).astype(np.float64)
         return values @ self.directions_ - self.thresholds_
@@ -140,9 +142,9 @@ class Quantised(Hasher):
         return self.projection_.project_texts(features)
 
 
-def _exactly(features: Floats, rows: int, rng: np.random.Generator) -> Floats:
-    """That many rows, picked at random; where there are fewer, each as often as the others."""
-    return features[np.sort(np.resize(rng.permutation(len(features)), rows))]
+def _exactly(count: int, rows: NDArray[np.intp], rng: np.random.Generator) -> NDArray[np.intp]:
+    """That many of the rows, in order; where there are fewer, each as often as the others."""
+    return np.sort(np.resize(rng.permutation(rows), count))
 
 
 def _whole_bytes(dims: int) -> int:

@@ -14,8 +14,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from xmodal.errors import HasherError
 from xmodal.hamming.packing import pack_bits
-from xmodal.hashing.checks import Floats, check_bits, check_features, check_fitting_features
+from xmodal.hashing.checks import Floats, check_bits
 from xmodal.hashing.rotation import Doubles
+from xmodal.quantising.checks import check_fitting_values, check_values
 
 # Rows that thresholds and rotations are learned from; more do not move them measurably.
 SAMPLE = 10_000
@@ -72,19 +73,18 @@ class Quantiser(ABC):
         ------
         HasherError: naming the argument, what was expected and what was found.
         """
+        from threadpoolctl import threadpool_limits
+
         needed = self.needed_dims(check_bits(self.bits))
-        rows = check_fitting_features(values, "values", min_rows=2, missing=False)
-        if rows.shape[1] < needed:
-            raise HasherError(
-                f"values: expected at least {needed} columns for {self.bits} bits of {self.name}, "
-                f"found {rows.shape[1]}"
-            )
+        rows = check_fitting_values(values, needed, f"{self.bits} bits of {self.name}")
         rng = np.random.default_rng(self.seed)
         if len(rows) > SAMPLE:
             rows = rows[np.sort(rng.choice(len(rows), SAMPLE, replace=False))]
         sample = rows.astype(np.float64)
-        self.directions_, self.thresholds_ = self._fit(sample, rng)
-        self._learn_steps(sample)
+        # The order in which BLAS adds depends on its threads; the code must not.
+        with threadpool_limits(1, user_api="blas"):
+            self.directions_, self.thresholds_ = self._fit(sample, rng)
+            self._learn_steps(sample)
         return self
 
     def reals(self, values: ArrayLike) -> Floats:
@@ -141,7 +141,7 @@ class Quantiser(ABC):
     def _check(self, values: ArrayLike) -> Floats:
         if not hasattr(self, "steps_"):
             raise HasherError(f"{self.name}: not fitted yet; call fit(values)")
-        checked = check_features(values, "values")
+        checked = check_values(values)
         if checked.shape[1] != len(self.mean_):
             raise HasherError(
                 f"values: expected {len(self.mean_)} columns, as when {self.name} was fitted, "

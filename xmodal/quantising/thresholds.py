@@ -4,9 +4,9 @@ from abc import abstractmethod
 
 import numpy as np
 
-from xmodal.errors import HasherError
 from xmodal.hashing.rotation import Doubles
 from xmodal.quantising.base import Quantiser
+from xmodal.quantising.checks import check_count
 from xmodal.quantising.regions import regions_of
 
 
@@ -83,11 +83,7 @@ class ManhattanQuantiser(ThresholdQuantiser):
         self.regions = regions
 
     def needed_dims(self, bits: int) -> int:
-        if not isinstance(self.regions, int) or self.regions < 2:
-            raise HasherError(
-                f"regions: expected a whole number of at least 2, found {self.regions!r}"
-            )
-        return -(-bits // (self.regions - 1))
+        return -(-bits // (check_count(self.regions, "regions", 2) - 1))
 
     def _place(self, values: Doubles, rng: np.random.Generator) -> list[Doubles]:
         most = self.regions - 1

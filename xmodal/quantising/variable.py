@@ -3,9 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from xmodal.errors import HasherError
 from xmodal.hashing.anchors import squared_distances
 from xmodal.hashing.rotation import Doubles
+from xmodal.quantising.checks import check_count
 from xmodal.quantising.regions import regions_of
 from xmodal.quantising.thresholds import ThresholdQuantiser
 
@@ -37,9 +37,7 @@ class VariableBitQuantiser(ThresholdQuantiser):
         self.most = most
 
     def needed_dims(self, bits: int) -> int:
-        if not isinstance(self.most, int) or self.most < 1:
-            raise HasherError(f"most: expected a whole number of at least 1, found {self.most!r}")
-        return -(-bits // self.most)
+        return -(-bits // check_count(self.most, "most", 1))
 
     def wanted_dims(self, bits: int) -> int:
         return bits
