@@ -4,7 +4,7 @@ import numpy as np
 
 from xmodal.hashing.rotation import Doubles
 
-ITERATIONS = 100
+ITERATIONS = 40
 
 
 def regions_of(values: Doubles, most: int) -> list[Doubles]:
@@ -48,7 +48,7 @@ def _split_largest(
 
 
 def _lloyd(ordered: Doubles, sums: Doubles, thresholds: Doubles) -> Doubles:
-    """Thresholds halfway between the means of their regions, until no value changes sides."""
+    """Thresholds halfway between the means of their regions, until few values change sides."""
     edges = _edges(ordered, thresholds)
     for _ in range(ITERATIONS):
         count = np.diff(edges)
