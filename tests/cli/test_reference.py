@@ -15,7 +15,7 @@ COMMANDS = sorted(PROGRAM.commands)
 
 
 def test_the_commands_are_those_of_the_readme() -> None:
-    assert set(COMMANDS) == {"index", "search", "annotate", "train", "info", "demo"}
+    assert set(COMMANDS) == {"index", "search", "annotate", "train", "info", "benchmark", "demo"}
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -240,9 +240,16 @@ def test_coco_as_published_code_stores_it(tmp_path):
 def test_features_of_ones_own_soft_labels_and_missing_rows_too(tmp_path):
     labels, texts = L * 0.5, Y.copy()
     labels[3], texts[4] = np.nan, np.nan
-    np.savez(tmp_path / "mine.npz", image=X.astype(np.float16), text=texts, label=labels)
+    np.savez(
+        tmp_path / "mine.npz",
+        image=X.astype(np.float16),
+        text=texts,
+        label=labels,
+        classes=["sea", "dog", "car", "sky"],
+    )
     found = read_dataset("features", tmp_path / "mine.npz")
     same(found, X.astype(np.float16), texts, labels)
+    assert found.classes == ["sea", "dog", "car", "sky"]
     np.savez(tmp_path / "plus.npz", image=X, text=Y, label=L * 2 - 1)
     same(read_dataset("features", tmp_path / "plus.npz"))
 

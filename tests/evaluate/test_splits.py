@@ -60,7 +60,9 @@ def test_the_interval_of_one_split_is_that_of_its_queries():
     assert measure.mean == pytest.approx(values.mean())
     assert measure.half_width == pytest.approx(1.96 * values.std(ddof=1) / 10)
     assert str(Measure(np.array([[0.25, 0.75]]))) == "0.500 ± 0.490"
-    assert np.isnan(Measure(np.full((1, 3), np.nan)).half_width)
+    undefined = Measure(np.full((1, 3), np.nan))
+    assert np.isnan(undefined.half_width)
+    assert str(undefined) == "–"
 
 
 def test_the_interval_counts_queries_once_and_adds_what_differs_between_splits():

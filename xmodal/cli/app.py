@@ -8,6 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from xmodal.cli.annotate import annotate
+from xmodal.cli.benchmark import benchmark
 from xmodal.cli.demo import demo
 from xmodal.cli.index import index
 from xmodal.cli.info import info
@@ -90,5 +91,5 @@ def program(
     context.obj = Shared(library, offline)
 
 
-for command in (index, search, annotate, train, info, demo):
+for command in (index, search, annotate, train, info, benchmark, demo):
     app.command()(command)

@@ -51,4 +51,6 @@ class Measure:
         return Measure(self.values - other.values)
 
     def __str__(self) -> str:
+        if np.isnan(self.mean):
+            return "–"
         return f"{self.mean:.3f} ± {self.half_width:.3f}"

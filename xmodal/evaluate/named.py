@@ -66,7 +66,7 @@ _JUDGES: dict[str, Judge] = {
     "expected_recall": lambda a, k: expected_recall_at(a.found, a.gains > 0, _all(a, k)),
     "expected_ndcg": lambda a, k: expected_ndcg_at(a.found, a.gains, k),
     "own_recall": lambda a, k: own_item_recall(a.distances, a.own, _all(a, k)),
-    "precision_within": lambda a, k: precision_within(a.found, a.gains > 0, 2 if k is None else k),
+    "precision_within": lambda a, k: _within(a, 2 if k is None else k),
 }
 MEASURES = tuple(_JUDGES)
 """Their names; each may be followed by ``@K``, a cut-off (a radius for ``precision_within``)."""
@@ -84,6 +84,13 @@ def judge_named(name: str) -> Callable[[Answers], Values]:
     if k == 0 and parts[1] != "precision_within":
         raise UsageError(f"measures: expected a cut-off from 1, found {name!r}")
     return lambda answers: judge(answers, k)
+
+
+def _within(answers: Answers, radius: int) -> Values:
+    """NaN for a ranking by real scores: only codes have a radius."""
+    if answers.found.dtype.kind not in "iu":
+        return np.full(len(answers.gains), np.nan)
+    return precision_within(answers.found, answers.gains > 0, radius)
 
 
 def _all(answers: Answers, k: int | None) -> int:

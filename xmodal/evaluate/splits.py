@@ -27,6 +27,13 @@ class Split:
     def searches_training_rows(self) -> bool:
         return bool(np.isin(self.training, self.database).any())
 
+    def __str__(self) -> str:
+        also = ", training items among them" if self.searches_training_rows else ""
+        return (
+            f"{len(self.query):,} queries, {len(self.training):,} training items, "
+            f"{len(self.database):,} searched{also}"
+        )
+
 
 def split_rows(rows: int, *, seed: int = 0, query: float = 1 / 6, training: float = 1 / 2) -> Split:
     """Rows at random into disjoint queries (at most 2,000), training rows and a database, the rest.

@@ -66,6 +66,8 @@ def read_layout(name: str, paths: list[Path]) -> Dataset:
         if all(variable in holders for variable in names):
             images, texts, labels = _read_three(holders, names)
             matrix, classes = label_matrix(labels, names[2])
+            if "classes" in holders and holders["classes"].shape("classes") == matrix.shape[1:]:
+                classes = [str(title) for title in holders["classes"].read("classes")]
             return Dataset(
                 name, features(images, f"{files}: {names[0]}"), features(texts, names[1]), matrix,
                 f"{files}: {_listed((names,))}", classes,
