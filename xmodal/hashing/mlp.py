@@ -39,8 +39,8 @@ class MLP(Hasher):
     >>> rng = np.random.default_rng(0)
     >>> labels = np.eye(4)[rng.integers(4, size=200)]
     >>> images, texts = labels @ rng.normal(size=(4, 32)), labels @ rng.normal(size=(4, 16))
-    >>> mlp = MLP(bits=16, width=32, rounds=40).fit(images, texts, labels)
-    >>> bool((mlp.encode_images(images) == mlp.encode_texts(texts)).all())
+    >>> mlp = MLP(bits=16, rounds=10).fit(images, texts, labels)
+    >>> bool((mlp.encode_images(images) == mlp.encode_texts(texts)).mean() > 0.9)
     True
     """
 
