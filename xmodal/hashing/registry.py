@@ -35,11 +35,16 @@ _HASHERS = {
 
 @dataclass(frozen=True, slots=True)
 class HasherInfo:
-    """A hasher in one line; ``needs`` lists which of labels, pairs and shared space it needs."""
+    """A hasher in one line.
+
+    ``needs`` lists which of labels, pairs and shared space it needs; ``streams`` says whether
+    ``partial_fit`` takes further rows at the cost of these alone.
+    """
 
     name: str
     description: str
     needs: tuple[str, ...]
+    streams: bool
 
 
 def list_hashers() -> list[HasherInfo]:
@@ -56,7 +61,8 @@ def list_hashers() -> list[HasherInfo]:
             "pairs": cls.needs_pairs,
             "shared space": cls.needs_shared_space,
         }
-        found.append(HasherInfo(name, cls.description, tuple(k for k, v in needs.items() if v)))
+        needed = tuple(need for need, is_needed in needs.items() if is_needed)
+        found.append(HasherInfo(name, cls.description, needed, cls.streams))
     return found
 
 

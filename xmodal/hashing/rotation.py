@@ -33,17 +33,12 @@ def itq_rotation(
     weights: float64 ``(n,)``, what each row counts.
     bits: at least ``dim``.
     """
-    from threadpoolctl import threadpool_limits
-
     frame = random_frame(values.shape[1], bits, rng)
     weighted = values * weights[:, None]
-    # Matrices of this size are not worth a second thread; on a busy machine, threads that wait for
-    # one another make this ten times slower.
-    with threadpool_limits(1, user_api="blas"):
-        for _ in range(iterations):
-            signs = np.where(values @ frame > 0, 1.0, -1.0)
-            left, _, right = np.linalg.svd(weighted.T @ signs, full_matrices=False)
-            frame = left @ right
+    for _ in range(iterations):
+        signs = np.where(values @ frame > 0, 1.0, -1.0)
+        left, _, right = np.linalg.svd(weighted.T @ signs, full_matrices=False)
+        frame = left @ right
     return frame
 
 
