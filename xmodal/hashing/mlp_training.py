@@ -227,7 +227,8 @@ def choose_rounds(rows: Rows, bits: int, seed: int, width: int) -> int:
     if count < 2 or not relevant[~np.eye(count, dtype=bool)].any():
         return UNDECIDED
     learner = Learner(rows, np.setdiff1d(rows.labelled, held_out), bits, seed, width)
-    best, quality = 0, 0.0
+    # Of equally good rounds the last: where all are perfect, codes still gain certainty.
+    best, risen, quality = 0, 0, 0.0
     for number in range(1, MAX_ROUNDS + 1):
         learner.round()
         agreement = learner.codes(0, held_out) @ learner.codes(1, held_out).T
@@ -236,8 +237,10 @@ def choose_rounds(rows: Rows, bits: int, seed: int, width: int) -> int:
             for scores in (agreement, agreement.T)
         )
         if found > quality:
+            risen = number
+        if found >= quality:
             best, quality = number, found
-        elif number - best >= PATIENCE:
+        if number - risen >= PATIENCE:
             break
     return best
 
