@@ -168,6 +168,24 @@ def test_constant_columns_and_few_different_values_do_no_harm(name, values):
     assert np.isfinite(quantiser.weights(rows)).all()
 
 
+def test_values_far_from_zero_are_quantised_alike_or_refused(name, values):
+    quantiser, moved = create_quantiser(name, BITS), create_quantiser(name, BITS)
+    if name == "sign":
+        with pytest.raises(HasherError, match="values on both sides of zero for sign, found none"):
+            moved.fit(values + 100)
+    else:
+        loss = quantiser.fit(values).loss(values)
+        assert moved.fit(values + 100).loss(values + 100) == pytest.approx(loss, rel=0.02)
+
+
+def test_failed_fit_keeps_the_code_of_before(name, values):
+    quantiser = create_quantiser(name, BITS).fit(values)
+    codes = quantiser.encode(values)
+    with pytest.raises(HasherError):
+        quantiser.fit(np.ones((5, 64)))
+    np.testing.assert_array_equal(quantiser.encode(values), codes)
+
+
 def test_misspelt_names_and_parameters_are_answered_with_the_valid_ones():
     with pytest.raises(HasherError, match="unknown quantiser 'manhatan': did you mean 'manhattan'"):
         create_quantiser("manhatan")

@@ -11,7 +11,7 @@ from xmodal.hashing.checks import Floats, check_bits
 from xmodal.hashing.registry import create_hasher, hasher_class
 from xmodal.hashing.rotation import Doubles
 from xmodal.quantising import Quantiser, create_quantiser
-from xmodal.quantising.base import SAMPLE
+from xmodal.quantising.base import SAMPLE, project
 
 DEFAULT = "pcah"
 
@@ -129,8 +129,7 @@ class Quantised(Hasher):
         return np.vstack([projection.project_images(images[x]), projection.project_texts(texts[y])])
 
     def _project(self, features: Floats, modality: Modality) -> NDArray[np.floating]:
-        values = self._values(features, modality).astype(np.float64)
-        return values @ self.directions_ - self.thresholds_
+        return project(self._values(features, modality), self.directions_, self.thresholds_)
 
     def _weigh(self, features: Floats, modality: Modality) -> NDArray[np.floating]:
         values = self._values(features, modality).astype(np.float64)

@@ -83,8 +83,8 @@ class Quantiser(ABC):
         sample = rows.astype(np.float64)
         # The order in which BLAS adds depends on its threads; the code must not.
         with threadpool_limits(1, user_api="blas"):
-            self.directions_, self.thresholds_ = self._fit(sample, rng)
-            self._learn_steps(sample)
+            directions, thresholds = self._fit(sample, rng)
+            self._adopt(sample, directions, thresholds)
         return self
 
     def reals(self, values: ArrayLike) -> Floats:
@@ -92,7 +92,8 @@ class Quantiser(ABC):
         checked = self._check(values)
         out = np.empty((len(checked), self.bits), np.float32)
         for start in range(0, len(checked), BATCH):
-            out[start : start + BATCH] = self._reals(checked[start : start + BATCH])
+            rows = checked[start : start + BATCH]
+            out[start : start + BATCH] = project(rows, self.directions_, self.thresholds_)
         return out
 
     def encode(self, values: ArrayLike) -> NDArray[np.uint8]:
@@ -149,26 +150,31 @@ class Quantiser(ABC):
             )
         return checked
 
-    def _reals(self, values: NDArray[np.floating]) -> Doubles:
-        return values.astype(np.float64) @ self.directions_ - self.thresholds_
-
     def _signs(self, values: NDArray[np.floating]) -> Doubles:
-        return np.where(self._reals(values) > 0, 1.0, -1.0)
+        return signs_of(values, self.directions_, self.thresholds_)
 
-    def _learn_steps(self, values: Doubles) -> None:
-        """Least squares of the centred values on the centred bits, each along its direction.
+    def _adopt(self, values: Doubles, directions: Doubles, thresholds: Doubles) -> None:
+        """Keep the bits, and learn how far each of them moves along its direction.
 
-        With c the centred bits and a step α_j for each of them, ‖v − Σ_j α_j c_j d_j‖² is smallest
-        for (CᵀC ∘ DᵀD) α = diag(CᵀVD); with the same step for all, for its sums.
+        Least squares: with c the centred bits ±1 and a step α_j for each, ‖v − Σ_j α_j c_j d_j‖² of
+        the centred values is smallest for (CᵀC ∘ DᵀD) α = diag(CᵀVD); with the same step for all
+        bits, for the sums of both sides.
         """
-        signs = self._signs(values)
-        self.mean_, self.balance_ = values.mean(axis=0), signs.mean(axis=0)
-        signs -= self.balance_
-        gram = (signs.T @ signs) * (self.directions_.T @ self.directions_)
-        target = (signs * ((values - self.mean_) @ self.directions_)).sum(axis=0)
+        signs, mean = signs_of(values, directions, thresholds), values.mean(axis=0)
+        balance = signs.mean(axis=0)
+        signs -= balance
+        gram = (signs.T @ signs) * (directions.T @ directions)
+        if not np.diag(gram).any():
+            raise HasherError(
+                f"values: expected columns with values on both sides of zero for {self.name}, "
+                "found none; centre the values first"
+            )
+        target = (signs * ((values - mean) @ directions)).sum(axis=0)
         self.scale_ = float(target.sum() / gram.sum())
         gram[np.diag_indices_from(gram)] += RIDGE * np.trace(gram) / len(gram)
-        self.steps_ = np.linalg.solve(gram, target)[:, None] * self.directions_.T
+        self.steps_ = np.linalg.solve(gram, target)[:, None] * directions.T
+        self.directions_, self.thresholds_ = directions, thresholds
+        self.mean_, self.balance_ = mean, balance
 
     def _loss(self, values: Floats, steps: Doubles) -> float:
         if not len(values):
@@ -181,3 +187,13 @@ class Quantiser(ABC):
             lost += float(((centred - read) ** 2).sum())
             total += float((centred**2).sum())
         return lost / max(total, np.finfo(np.float64).tiny)
+
+
+def project(values: NDArray[np.floating], directions: Doubles, thresholds: Doubles) -> Doubles:
+    """The reals ``(n, bits)`` of ``(n, dims)``; in float64 no sign depends on the batch."""
+    return values.astype(np.float64) @ directions - thresholds
+
+
+def signs_of(values: NDArray[np.floating], directions: Doubles, thresholds: Doubles) -> Doubles:
+    """The bits ``(n, bits)`` as ±1."""
+    return np.where(project(values, directions, thresholds) > 0, 1.0, -1.0)

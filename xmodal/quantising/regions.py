@@ -17,17 +17,18 @@ def regions_of(values: Doubles, most: int) -> list[Doubles]:
     ----------
     values: float64 ``(n,)``, in any order.
 
-    >>> [t.tolist() for t in regions_of(np.array([0.0, 1.0, 10.0, 11.0, 30.0, 31.0]), 2)]
-    [[], [18.0], [5.5, 20.5]]
+    >>> [t.tolist() for t in regions_of(np.array([0.0, 1.0, 10.0, 11.0, 30.0, 32.0]), 2)]
+    [[], [18.25], [5.5, 20.75]]
     """
-    ordered = np.sort(values)
+    mean = values.mean()
+    ordered = np.sort(values) - mean  # sums of squares far from zero would be all rounding
     sums = np.concatenate([[0.0], np.cumsum(ordered)])
     squares = np.concatenate([[0.0], np.cumsum(ordered**2)])
     found: list[Doubles] = [np.empty(0)]
     for _ in range(most):
         start = _split_largest(ordered, sums, squares, found[-1])
         found.append(_lloyd(ordered, sums, start))
-    return found
+    return [thresholds + mean for thresholds in found]
 
 
 def _edges(ordered: Doubles, thresholds: Doubles) -> np.ndarray:
