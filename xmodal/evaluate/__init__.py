@@ -1,5 +1,6 @@
 """How good a code is: measures of rankings, and trials that never ask what was learned from."""
 
+from xmodal.evaluate.bits import BitsChoice, choose_bits, weigh_lengths
 from xmodal.evaluate.curves import (
     precision_curve,
     precision_recall_by_radius,
@@ -33,10 +34,12 @@ from xmodal.evaluate.ties import (
 )
 
 __all__ = [
+    "BitsChoice",
     "Evaluation",
     "Measure",
     "Split",
     "average_precision",
+    "choose_bits",
     "evaluate_features",
     "evaluate_hasher",
     "evaluate_models",
@@ -57,4 +60,5 @@ __all__ = [
     "recall_at",
     "recall_curve",
     "split_rows",
+    "weigh_lengths",
 ]

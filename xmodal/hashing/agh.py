@@ -32,6 +32,7 @@ class AnchorGraphHashing(StreamingHasher):
 
     name = "agh"
     description = "no labels: eigenvectors of an anchor graph"
+    nested = True
     needs_pairs = False
     needs_shared_space = True
 

@@ -52,6 +52,9 @@ class Hasher(ABC):
     """Whether images and texts must lie in one feature space, as CLIP's do."""
     min_rows: ClassVar[int] = 2
     """Rows of each modality without which ``fit`` refuses."""
+    nested: ClassVar[bool] = False
+    """Whether bits come in order of worth: the first ``b`` bits of a code, and of the weights of a
+    query, are those of a code that is shorter, so that one long code serves for all lengths."""
     feature_weight: ClassVar[float] = float("inf")
     """Weight of the features' cosine beside the code's score where features are kept, both
     standardised: infinite for codes that only approximate the cosine, finite for supervised ones,

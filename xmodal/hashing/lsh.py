@@ -20,6 +20,7 @@ class LSH(LinearHasher):
 
     name = "lsh"
     description = "no learning: signs of random projections"
+    nested = True
     needs_pairs = False
     needs_shared_space = True
 

@@ -15,6 +15,7 @@ class PCAH(LinearHasher):
 
     name = "pcah"
     description = "no labels: signs of principal components"
+    nested = True
     needs_pairs = False
     needs_shared_space = True
 

@@ -89,6 +89,7 @@ class ScmOrth(SCM):
 
     name = "scm-orth"
     description = "labels: semantic correlation maximisation, all bits at once"
+    nested = True
 
     def _learn(
         self, correlation: Doubles, white: list[Doubles], scales: list[Doubles]
@@ -115,6 +116,7 @@ class ScmSeq(SCM):
 
     name = "scm-seq"
     description = "labels: semantic correlation maximisation, bit by bit"
+    nested = True
 
     sample_rows = RESIDUAL_ROWS
 

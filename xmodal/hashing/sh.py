@@ -22,6 +22,7 @@ class SpectralHashing(StreamingHasher):
 
     name = "sh"
     description = "no labels: spectral hashing, eigenfunctions along principal directions"
+    nested = True
     needs_pairs = False
     needs_shared_space = True
 

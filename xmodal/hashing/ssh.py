@@ -30,6 +30,7 @@ class SSH(LinearHasher):
 
     name = "ssh"
     description = "labels, also few: semi-supervised hashing, all bits at once"
+    nested = True
     needs_labels = True
     needs_shared_space = True
 
