@@ -72,6 +72,7 @@ def test_what_a_hasher_lacks_is_said_in_its_line(run: Run, features: Path) -> No
         (("pictures", "."), "unknown data set 'pictures': there are wiki, "),
         (("features", "FILE", "--bits", "9"), "bits: expected multiples of 8"),
         (("features", "FILE", "--hashers", "itqq"), "did you mean 'itq'?"),
+        (("features", "FILE", "--held-out", "7"), "features has no class '7'"),
         (("features", "FILE", "--ranking", "random"), "ranking: expected hamming, asymmetric"),
         (("features", "FILE", "--measures", "mapp"), "there is no 'mapp'"),
     ],

@@ -14,6 +14,7 @@ from xmodal.evaluate import (
     precision_within,
     recall_at,
     recall_curve,
+    recall_within,
 )
 
 
@@ -56,6 +57,7 @@ def test_the_widest_lookup_finds_everything_and_recall_never_falls(items, seed):
     for radius in (0, 2, 8):
         found = precision_within(distances, relevant, radius)[known]
         np.testing.assert_allclose(found, np.nan_to_num(precision[known, radius]))
+        np.testing.assert_allclose(recall_within(distances, relevant, radius), recall[:, radius])
 
 
 def test_graded_relevance_counts_shared_labels_or_takes_their_cosine():

@@ -1,6 +1,8 @@
 """The standard sets, from small files of exactly the formats that published code reads."""
 
 import json
+import subprocess
+import sys
 
 import h5py
 import numpy as np
@@ -10,6 +12,7 @@ from scipy.sparse import csc_matrix
 
 from xmodal.errors import UsageError
 from xmodal.evaluate.datasets import read_dataset
+from xmodal.evaluate.datasets.folder import Folder
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(30, 8)).astype(np.float32), RNG.normal(size=(30, 5)).astype(np.float32)
@@ -290,6 +293,27 @@ def test_a_folder_without_the_set_names_the_files_that_were_expected(tmp_path):
 
 def test_a_missing_package_is_named_with_how_to_install_it(tmp_path, monkeypatch):
     write_hdf5(tmp_path / "FLICKR-25K.mat", images=X, YAll=Y, LAll=L)
-    monkeypatch.setitem(__import__("sys").modules, "h5py", None)
+    monkeypatch.setitem(sys.modules, "h5py", None)
     with pytest.raises(UsageError, match=r"needs h5py: pip install 'xmodal\[datasets\]'"):
         read_dataset("mirflickr25k", tmp_path)
+
+
+def test_reading_is_imported_only_where_it_is_needed():
+    code = (
+        "import sys, xmodal.evaluate.table, xmodal.evaluate.datasets;"
+        "print({'scipy', 'h5py', 'sklearn', 'torch'} & set(sys.modules))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "set()"
+
+
+def test_a_folder_lists_its_files_once_and_prefers_those_on_top(tmp_path):
+    (tmp_path / "old").mkdir()
+    for name in ("old/Wiki.NPZ", "wiki.npz", "old/captions_a.json", "Captions_b.json"):
+        (tmp_path / name).write_text("")
+    folder = Folder(tmp_path)
+    assert folder.find("WIKI.npz") == tmp_path / "wiki.npz"
+    assert folder.find("wikis.npz") is None
+    assert [path.name for path in folder.matching("captions_*.json")] == [
+        "Captions_b.json", "captions_a.json",
+    ]  # fmt: skip

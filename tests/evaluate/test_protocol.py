@@ -16,6 +16,7 @@ from xmodal.evaluate import (
     precision_within,
     rank_items,
     recall_at,
+    recall_within,
     split_rows,
 )
 from xmodal.hamming.packing import unpack_signs
@@ -104,7 +105,10 @@ def test_row_counts_must_match(data):
 def test_every_named_measure_equals_its_function_on_the_ranking(data):
     images, texts, labels = data
     split = split_rows(len(images))
-    names = ["map@20", "precision@5", "recall@5", "ndcg@5", "expected_map", "precision_within@3"]
+    names = [
+        "map@20", "precision@5", "recall@5", "ndcg@5", "expected_map", "precision_within@3",
+        "recall_within",
+    ]  # fmt: skip
     hasher = create_hasher("itq", bits=16)
     found = evaluate_hasher(
         lambda x, y, _: hasher.fit(x, y), *data, splits=1, asymmetric=False, measures=names
@@ -122,6 +126,7 @@ def test_every_named_measure_equals_its_function_on_the_ranking(data):
         ndcg_at(ranked, 5),
         expected_average_precision(distances, shared),
         precision_within(distances, shared, 3),
+        recall_within(distances, shared, 2),
     ]
     for name, values in zip(names, expected, strict=True):
         np.testing.assert_allclose(found.measures[name]["text_to_image"].values[0], values)

@@ -1,5 +1,6 @@
 """The standard table: every hasher beside its baselines, on the same splits."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -10,12 +11,13 @@ from xmodal.evaluate import evaluate_hasher
 from xmodal.evaluate.baselines import classifier_signs
 from xmodal.evaluate.datasets import Dataset
 from xmodal.evaluate.protocol import evaluate_models
-from xmodal.evaluate.splits import Split
+from xmodal.evaluate.splits import Split, split_rows
 from xmodal.evaluate.table import (
     CLASSIFIER,
     FLOAT,
     chosen_rankings,
     chosen_splits,
+    class_columns,
     parse_bits,
     parse_hasher,
     table_rows,
@@ -108,6 +110,19 @@ def test_the_published_split_is_measured_where_there_is_one():
     assert chosen_splits(data, 5, published=False) == 5
     with pytest.raises(UsageError, match="toy: these files come without a split"):
         chosen_splits(make(), 5, published=True)
+
+
+def test_held_out_classes_are_named_and_measured_alone():
+    data = make()
+    assert class_columns(data, ["0", "2"]) == [0, 2]
+    named = dataclasses.replace(data, classes=["dog", "cat", "sea", "sky"])
+    assert class_columns(named, ["sea"]) == [2]
+    with pytest.raises(UsageError, match="toy has no class 'see': did you mean 'sea'"):
+        class_columns(named, ["see"])
+    (*_, row) = table_rows(data, ["itq"], [8], splits=1, held_out=[2])
+    asked = ~np.isnan(row.measures["map"]["text_to_image"].values[0])
+    of_class = data.labels[split_rows(180).query, 2] == 1
+    np.testing.assert_array_equal(asked, of_class)
 
 
 def test_a_record_is_plain_json():

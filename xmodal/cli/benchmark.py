@@ -54,6 +54,15 @@ def benchmark(
             "--measures", metavar="NAMES", help="Measures, such as map,map@50,precision_within@2."
         ),
     ] = "map,own_recall@10",
+    held_out: Annotated[
+        str,
+        typer.Option(
+            "--held-out",
+            metavar="CLASSES",
+            help="Classes, by name or number, that train nothing and alone are asked for.",
+            show_default=False,
+        ),
+    ] = "",
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="Of splits and hashers.")] = 0,
     as_json: AsJson = False,
 ) -> None:
@@ -74,7 +83,13 @@ def benchmark(
     files each set is read from.
     """
     from xmodal.evaluate.datasets import read_dataset
-    from xmodal.evaluate.table import chosen_rankings, chosen_splits, parse_bits, table_rows
+    from xmodal.evaluate.table import (
+        chosen_rankings,
+        chosen_splits,
+        class_columns,
+        parse_bits,
+        table_rows,
+    )
 
     data = read_dataset(dataset, path)
     names = _listed(measures)
@@ -86,6 +101,7 @@ def benchmark(
         seed=seed,
         rankings=chosen_rankings(ranking),
         measures=names,
+        held_out=class_columns(data, _listed(held_out)),
     )
     note(f"{data}; {data.split if published else f'{splits} random splits'}")
     if as_json:

@@ -6,6 +6,7 @@ from xmodal.evaluate.curves import (
     precision_recall_by_radius,
     precision_within,
     recall_curve,
+    recall_within,
 )
 from xmodal.evaluate.measure import Measure
 from xmodal.evaluate.metrics import (
@@ -59,6 +60,7 @@ __all__ = [
     "rank_items",
     "recall_at",
     "recall_curve",
+    "recall_within",
     "split_rows",
     "weigh_lengths",
 ]

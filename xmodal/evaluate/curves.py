@@ -83,6 +83,16 @@ def precision_within(distances: ArrayLike, relevant: ArrayLike, radius: int = 2)
     return np.where(hits.any(axis=1), precision, np.nan)
 
 
+def recall_within(distances: ArrayLike, relevant: ArrayLike, radius: int = 2) -> Values:
+    """Share of a query's relevant items that the lookup within ``radius`` finds.
+
+    >>> recall_within([[0, 1, 3]], [[True, False, True]])
+    array([0.5])
+    """
+    values, hits = _looked_up(distances, relevant)
+    return divide(((values <= radius) & hits).sum(axis=1), hits.sum(axis=1))
+
+
 def _looked_up(
     distances: ArrayLike, relevant: ArrayLike
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:

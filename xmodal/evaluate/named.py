@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xmodal.errors import UsageError
-from xmodal.evaluate.curves import precision_within
+from xmodal.evaluate.curves import precision_within, recall_within
 from xmodal.evaluate.metrics import (
     Values,
     average_precision,
@@ -66,10 +66,11 @@ _JUDGES: dict[str, Judge] = {
     "expected_recall": lambda a, k: expected_recall_at(a.found, a.gains > 0, _all(a, k)),
     "expected_ndcg": lambda a, k: expected_ndcg_at(a.found, a.gains, k),
     "own_recall": lambda a, k: own_item_recall(a.distances, a.own, _all(a, k)),
-    "precision_within": lambda a, k: _within(a, 2 if k is None else k),
+    "precision_within": lambda a, k: _within(precision_within, a, k),
+    "recall_within": lambda a, k: _within(recall_within, a, k),
 }
 MEASURES = tuple(_JUDGES)
-"""Their names; each may be followed by ``@K``, a cut-off (a radius for ``precision_within``)."""
+"""Their names; each may be followed by ``@K``, a cut-off (a radius for ``…_within``)."""
 
 
 def judge_named(name: str) -> Callable[[Answers], Values]:
@@ -81,16 +82,16 @@ def judge_named(name: str) -> Callable[[Answers], Values]:
             "without a cut-off such as @10"
         )
     judge, k = _JUDGES[parts[1]], None if parts[2] is None else int(parts[2])
-    if k == 0 and parts[1] != "precision_within":
+    if k == 0 and not parts[1].endswith("_within"):
         raise UsageError(f"measures: expected a cut-off from 1, found {name!r}")
     return lambda answers: judge(answers, k)
 
 
-def _within(answers: Answers, radius: int) -> Values:
+def _within(lookup: Callable[..., Values], answers: Answers, radius: int | None) -> Values:
     """NaN for a ranking by real scores: only codes have a radius."""
     if answers.found.dtype.kind not in "iu":
         return np.full(len(answers.gains), np.nan)
-    return precision_within(answers.found, answers.gains > 0, radius)
+    return lookup(answers.found, answers.gains > 0, *(() if radius is None else (radius,)))
 
 
 def _all(answers: Answers, k: int | None) -> int:

@@ -1,5 +1,6 @@
 """The standard table: hashers and baselines at several lengths on one data set, both directions."""
 
+import difflib
 import json
 import time
 from collections.abc import Iterator, Sequence
@@ -72,6 +73,7 @@ def table_rows(
     seed: int = 0,
     rankings: Sequence[Ranking] = ("hamming",),
     measures: Sequence[str] = MEASURES,
+    held_out: Sequence[int] = (),
 ) -> Iterator[Row]:
     """The rows one by one, each as soon as it is measured: the baselines, then the hashers.
 
@@ -88,9 +90,15 @@ def table_rows(
     rankings: by ``hamming`` distance, as published tables rank, or ``asymmetric``, by the query's
         real weights; both share one fit.
     measures: of :data:`xmodal.evaluate.named.MEASURES`.
+    held_out: label columns that nothing is learned of and that alone make queries and relevance.
     """
     specs = [parse_hasher(text) for text in hashers or [info.name for info in list_hashers()]]
-    options: dict[str, Any] = {"splits": splits, "seed": seed, "measures": measures}
+    options: dict[str, Any] = {
+        "splits": splits,
+        "seed": seed,
+        "measures": measures,
+        "held_out": held_out,
+    }
     if data.shares_space:
         yield from _rows(data, FLOAT, None, _float_models, ("cosine",), options)
     specs = [("lsh", {}), (CLASSIFIER, {}), *(spec for spec in specs if spec != ("lsh", {}))]
@@ -133,6 +141,19 @@ def parse_bits(texts: Sequence[str]) -> list[int]:
                 f"bits: expected multiples of 8 from {MIN_BITS} to {MAX_BITS}, found {text!r}"
             )
     return [int(text) for text in texts]
+
+
+def class_columns(data: Dataset, names: Sequence[str]) -> list[int]:
+    """Label columns by the names of their classes, or by number from 0 where the set has none."""
+    known = data.classes or [str(column) for column in range(data.labels.shape[1])]
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise UsageError(
+                f"held-out: {data.name} has no class {name!r}: {hint}it has {', '.join(known)}"
+            )
+    return [known.index(name) for name in names]
 
 
 def chosen_splits(data: Dataset, splits: int, published: bool) -> int | list[Split]:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from xmodal.errors import UsageError
 from xmodal.evaluate.datasets.containers import Container, open_container
 from xmodal.evaluate.datasets.dataset import Dataset, features
+from xmodal.evaluate.datasets.folder import Folder
 
 CAPTIONS, INSTANCES, FEATURES = "captions_*.json", "instances_*.json", "*.npz"
 FILES = (CAPTIONS, INSTANCES, f"one {FEATURES} with ids and image")
@@ -23,20 +24,20 @@ WORDS = 2_000
 _WORD = re.compile(r"[a-z]+")
 
 
-def read_coco(folder: Path) -> Dataset | None:
+def read_coco(folder: Folder) -> Dataset | None:
     """Annotations of one or several years and parts, and a ``.npz``; None without the files.
 
     The ``.npz`` holds ``ids`` int ``(n,)``, COCO's image ids, and ``image`` float ``(n, dim)``; and
     perhaps ``text_ids`` int ``(m,)``, the ids of captions, and ``text`` float ``(m, dim)``: then
     each caption is a text of its own. Pictures without a caption or an object are left out.
     """
-    captions, instances = sorted(folder.rglob(CAPTIONS)), sorted(folder.rglob(INSTANCES))
-    stored = sorted(folder.rglob(FEATURES))
+    captions, instances = folder.matching(CAPTIONS), folder.matching(INSTANCES)
+    stored = folder.matching(FEATURES)
     if not captions or not instances or not stored:
         return None
     if len(stored) > 1:
         raise UsageError(
-            f"{folder}: expected one {FEATURES} of image features, found "
+            f"{folder.path}: expected one {FEATURES} of image features, found "
             f"{', '.join(path.name for path in stored)}"
         )
     container = open_container(stored[0])

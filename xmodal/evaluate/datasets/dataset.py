@@ -1,7 +1,6 @@
 """Features of pictures and texts with labels: what every reader returns."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -91,9 +90,3 @@ def label_matrix(values: NDArray[Any], where: str) -> tuple[Floats, list[str] | 
             f"{known.max():g}"
         )
     return matrix, None
-
-
-def find_file(folder: Path, name: str) -> Path | None:
-    """The file of that name in a folder or below it, whatever its case; the least deep one."""
-    found = [path for path in folder.rglob("*") if path.name.lower() == name.lower()]
-    return min(found, key=lambda path: (len(path.parts), path), default=None)

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xmodal.errors import UsageError
-from xmodal.evaluate.datasets.dataset import Dataset, find_file
+from xmodal.evaluate.datasets.dataset import Dataset
+from xmodal.evaluate.datasets.folder import Folder
 
 IMAGES = "BoW_int.dat"
 TAGS = "AllTags1k.txt"
@@ -17,15 +18,15 @@ FILES = (IMAGES, TAGS, LABELS)
 HALF = re.compile(r"_(train|test)$", re.IGNORECASE)
 
 
-def read_nuswide(folder: Path, concepts: int) -> Dataset | None:
+def read_nuswide(folder: Folder, concepts: int) -> Dataset | None:
     """The rows that have one of the most frequent ``concepts`` and a tag; None without the files.
 
     ``Low_Level_Features/BoW_int.dat`` (500-d SIFT histograms), ``AllTags1k.txt`` (1,000 tags) and
     ``Groundtruth/AllLabels/Labels_NAME.txt``. Published tables on "NUS-WIDE, 10 (or 21) concepts"
     keep these rows.
     """
-    images, tags = find_file(folder, IMAGES), find_file(folder, TAGS)
-    lists = sorted(path for path in folder.rglob(LABELS) if not HALF.search(path.stem))
+    images, tags = folder.find(IMAGES), folder.find(TAGS)
+    lists = [path for path in folder.matching(LABELS) if not HALF.search(path.stem)]
     if images is None or tags is None or not lists:
         return None
     known = np.stack([_matrix(path)[:, 0] > 0 for path in lists], axis=1)
@@ -34,8 +35,8 @@ def read_nuswide(folder: Path, concepts: int) -> Dataset | None:
     x, y = _matrix(images), _matrix(tags)
     if not len(x) == len(y) == len(labels):
         raise UsageError(
-            f"{folder}: expected equally many lines, found {len(x)} in {images.name}, {len(y)} in "
-            f"{tags.name}, {len(labels)} in {lists[0].name}"
+            f"{folder.path}: expected equally many lines, found {len(x)} in {images.name}, "
+            f"{len(y)} in {tags.name}, {len(labels)} in {lists[0].name}"
         )
     kept = labels.any(axis=1) & y.any(axis=1)
     return Dataset(

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from xmodal.errors import UsageError
 from xmodal.evaluate.datasets import coco, nuswide, wiki
-from xmodal.evaluate.datasets.dataset import Dataset, find_file
+from xmodal.evaluate.datasets.dataset import Dataset
+from xmodal.evaluate.datasets.folder import Folder
 from xmodal.evaluate.datasets.layouts import read_layout
 
 _MIRFLICKR = [
@@ -54,7 +55,7 @@ FILES: dict[str, list[tuple[str, ...]]] = {
     ],
 }
 # The form in which the sets' own authors distribute them, where that has features.
-_ORIGINAL: dict[str, tuple[Callable[[Path], Dataset | None], tuple[str, ...]]] = {
+_ORIGINAL: dict[str, tuple[Callable[[Folder], Dataset | None], tuple[str, ...]]] = {
     "wiki": (wiki.read_wiki, wiki.FILES),
     "nus-wide-tc10": (lambda folder: nuswide.read_nuswide(folder, 10), nuswide.FILES),
     "nus-wide-tc21": (lambda folder: nuswide.read_nuswide(folder, 21), nuswide.FILES),
@@ -88,12 +89,13 @@ def read_dataset(name: str, path: Path) -> Dataset:
         raise UsageError(f"{path}: no such file or folder")
     if name == OWN:
         raise UsageError(f"{path}: expected a file with image, text and label, found a folder")
+    folder = Folder(path)
     for files in FILES[name]:
-        paths = [place for file in files if (place := find_file(path, file))]
+        paths = [place for file in files if (place := folder.find(file))]
         if len(paths) == len(files):
             return read_layout(name, paths)
     original, needed = _ORIGINAL.get(name, (None, ()))
-    found = original(path) if original else None
+    found = original(folder) if original else None
     if found is None:
         forms = [" + ".join(files) for files in (*FILES[name], needed) if files]
         present = sorted(file.name for file in path.iterdir())

@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from xmodal.errors import UsageError
 from xmodal.evaluate.datasets.containers import open_container
-from xmodal.evaluate.datasets.dataset import Dataset, features, find_file, label_matrix
+from xmodal.evaluate.datasets.dataset import Dataset, features, label_matrix
+from xmodal.evaluate.datasets.folder import Folder
 from xmodal.evaluate.splits import Split
 
 FEATURES = "raw_features.mat"
@@ -16,12 +17,12 @@ CATEGORIES = "categories.list"
 FILES = (FEATURES, *LISTS)
 
 
-def read_wiki(folder: Path) -> Dataset | None:
+def read_wiki(folder: Folder) -> Dataset | None:
     """``raw_features.mat`` (SIFT histograms, topics) and the lists; None where they are not there.
 
     The lists name the text, the picture and the category, from 1 to 10, of each row.
     """
-    paths = [find_file(folder, name) for name in FILES]
+    paths = [folder.find(name) for name in FILES]
     if any(path is None for path in paths):
         return None
     stored, *lists = (path for path in paths if path is not None)
@@ -70,7 +71,7 @@ def _categories(path: Path) -> NDArray[np.int64]:
     return np.array(numbers, np.int64)
 
 
-def _names(folder: Path, classes: int) -> list[str] | None:
-    path = find_file(folder, CATEGORIES)
+def _names(folder: Folder, classes: int) -> list[str] | None:
+    path = folder.find(CATEGORIES)
     names = path.read_text(encoding="utf-8").split() if path else []
     return names if len(names) == classes else None
