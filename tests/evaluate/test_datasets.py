@@ -317,3 +317,24 @@ def test_a_folder_lists_its_files_once_and_prefers_those_on_top(tmp_path):
     assert [path.name for path in folder.matching("captions_*.json")] == [
         "Captions_b.json", "captions_a.json",
     ]  # fmt: skip
+
+
+def test_several_texts_an_item_name_the_item(tmp_path):
+    text_of = np.repeat(np.arange(10), 3)
+    np.savez(tmp_path / "five.npz", image=X[:10], text=Y, label=L[:10], text_of=text_of)
+    found = read_dataset("features", tmp_path / "five.npz")
+    same(found, X[:10], Y, L[:10])
+    np.testing.assert_array_equal(found.text_of, text_of)
+    assert "10 items, 30 texts" in str(found)
+
+
+def test_validation_rows_are_left_out(tmp_path):
+    parts = (("train", slice(0, 15)), ("val", slice(15, 20)), ("test", slice(20, 30)))
+    arrays = {}
+    for part, rows in parts:
+        arrays |= {f"img_{part}": X[rows], f"txt_{part}": Y[rows], f"{part}_labs": L[rows]}
+    savemat(tmp_path / "nus-wide-tc21.mat", arrays)
+    found = read_dataset("nus-wide-tc21", tmp_path)
+    kept = np.r_[0:15, 20:30]
+    same(found, X[kept], Y[kept], L[kept])
+    np.testing.assert_array_equal(found.split.query, np.arange(15, 25))

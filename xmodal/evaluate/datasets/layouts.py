@@ -26,6 +26,7 @@ WHOLE = (
     ("images", "YAll", "LAll"),
     ("images", "tags", "labels"),
     ("images", "texts", "labels"),
+    ("X", "Y", "L"),
 )
 # The same for training rows, test rows and, where there are three, the rows that are searched.
 SPLIT = (
@@ -42,7 +43,16 @@ SPLIT = (
         ("train_imgs_deep", "train_text", "train_imgs_labels"),
         ("test_imgs_deep", "test_text", "test_imgs_labels"),
     ),
+    (
+        ("train_imgs_deep", "train_texts_doc", "train_imgs_labels"),
+        ("test_imgs_deep", "test_texts_doc", "test_imgs_labels"),
+    ),
+    # Its validation rows, img_val and so on, are left out.
+    (("img_train", "txt_train", "train_labs"), ("img_test", "txt_test", "test_labs")),
 )
+
+# What whole sets may have beside them: the item of each text, and the names of the label columns.
+OWNERS, CLASSES = "text_of", "classes"
 
 Three = tuple[NDArray[Any], NDArray[Any], NDArray[Any]]
 Names = tuple[str, str, str]
@@ -64,13 +74,15 @@ def read_layout(name: str, paths: list[Path]) -> Dataset:
             return _from_parts(name, arrays, f"{files}: {_listed(parts)}", parts)
     for names in WHOLE:
         if all(variable in holders for variable in names):
-            images, texts, labels = _read_three(holders, names)
+            owned = OWNERS in holders
+            images, texts, labels = _read_three(holders, names, owned)
+            text_of = holders[OWNERS].read(OWNERS).reshape(-1) if owned else None
             matrix, classes = label_matrix(labels, names[2])
-            if "classes" in holders and holders["classes"].shape("classes") == matrix.shape[1:]:
-                classes = [str(title) for title in holders["classes"].read("classes")]
+            if CLASSES in holders and holders[CLASSES].shape(CLASSES) == matrix.shape[1:]:
+                classes = [str(title) for title in holders[CLASSES].read(CLASSES)]
             return Dataset(
                 name, features(images, f"{files}: {names[0]}"), features(texts, names[1]), matrix,
-                f"{files}: {_listed((names,))}", classes,
+                f"{files}: {_listed((names,))}", classes, text_of,
             )  # fmt: skip
     known = "; ".join(_listed(parts) for parts in (*((names,) for names in WHOLE), *SPLIT))
     raise UsageError(
@@ -79,19 +91,20 @@ def read_layout(name: str, paths: list[Path]) -> Dataset:
     )
 
 
-def _read_three(holders: Mapping[str, Container], names: Names) -> Three:
-    """Images, texts and labels with the items along the first axis."""
+def _read_three(holders: Mapping[str, Container], names: Names, owned: bool = False) -> Three:
+    """Images, texts and labels with the items along the first axis; ``owned`` texts are more."""
     shapes = [holders[name].shape(name) for name in names]
     # Said before gigabytes of them are read.
     refuse_pixels(shapes[0], f"{holders[names[0]].path.name}: {names[0]}")
     if any(not shape for shape in shapes):
         raise UsageError(f"{', '.join(names)}: expected arrays, found shapes {shapes}")
-    last = _items_last(shapes) if any(holders[name].transposed for name in names) else None
+    mixed = not owned and any(holders[name].transposed for name in names)
+    last = _items_last(shapes) if mixed else None
     images, texts, labels = (
         values.T if last is not None and last[number] else values
         for number, values in enumerate(holders[name].read(name) for name in names)
     )
-    if not len(images) == len(texts) == len(labels):
+    if len({len(images), len(images if owned else texts), len(labels)}) > 1:
         raise UsageError(
             f"{', '.join(names)}: expected equally many rows, found shapes "
             f"{images.shape}, {texts.shape}, {labels.shape}"

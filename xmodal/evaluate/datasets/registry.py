@@ -25,6 +25,7 @@ def _nuswide(concepts: int) -> list[tuple[str, ...]]:
     stem = f"nus-wide-tc{concepts}"
     return [
         (f"{stem}-xall-vgg.mat", f"{stem}-yall.mat", f"{stem}-lall.mat"),
+        (f"{stem}-xall-vgg-clean.mat", f"{stem}-yall-clean.mat", f"{stem}-lall-clean.mat"),
         (f"NUSWIDE{concepts}.mat",),
         (f"NUSWIDE{concepts}_deep.mat",),
         (f"NUS-WIDE-TC{concepts}.mat",),
@@ -35,7 +36,7 @@ def _nuswide(concepts: int) -> list[tuple[str, ...]]:
 
 # For each set the files of published code, best first; several files hold one variable each.
 FILES: dict[str, list[tuple[str, ...]]] = {
-    "wiki": [("wiki.npz",), ("WIKI.mat",), ("wikiData.mat",)],
+    "wiki": [("wiki.npz",), ("WIKI.mat",), ("wikiData.mat",), ("wiki.mat",)],
     "mirflickr25k": _MIRFLICKR,
     "nus-wide-tc10": _nuswide(10),
     "nus-wide-tc21": _nuswide(21),
@@ -50,6 +51,7 @@ FILES: dict[str, list[tuple[str, ...]]] = {
         ("iapr-tc12.mat",),
         ("IAPRTC-12.mat",),
         ("IAPR TC-12.mat",),
+        ("IAPRTC-12_deep.mat",),
         ("iapr-tc12-iall-vgg.mat", "iapr-tc12-yall.mat", "iapr-tc12-lall.mat"),
         ("iapr-tc12-iall.mat", "iapr-tc12-yall.mat", "iapr-tc12-lall.mat"),
     ],
