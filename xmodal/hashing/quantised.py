@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 
 from xmodal.errors import HasherError
 from xmodal.hashing.base import Hasher, Modality
-from xmodal.hashing.checks import Floats, check_bits
+from xmodal.hashing.checks import Floats, Reals, check_bits
 from xmodal.hashing.registry import create_hasher, hasher_class
 from xmodal.hashing.rotation import Doubles
 from xmodal.quantising import Quantiser, create_quantiser
-from xmodal.quantising.base import SAMPLE, project
+from xmodal.quantising.base import SAMPLE, project, weigh
 
 DEFAULT = "pcah"
 
@@ -118,9 +118,7 @@ class Quantised(Hasher):
         available = max(columns // 8 * 8, _whole_bytes(needed))
         return min(_whole_bytes(quantiser.wanted_dims(self.bits)), available)
 
-    def _sample(
-        self, projection: Hasher, images: NDArray[Any], texts: NDArray[Any]
-    ) -> NDArray[np.float32]:
+    def _sample(self, projection: Hasher, images: Reals, texts: Reals) -> Floats:
         """Projected rows to learn from, as many texts as images."""
         rng = np.random.default_rng(self.seed)
         present = [np.flatnonzero(~np.isnan(features[:, 0])) for features in (images, texts)]
@@ -132,8 +130,7 @@ class Quantised(Hasher):
         return project(self._values(features, modality), self.directions_, self.thresholds_)
 
     def _weigh(self, features: Floats, modality: Modality) -> NDArray[np.floating]:
-        values = self._values(features, modality).astype(np.float64)
-        return (values - self.mean_) @ self.steps_.T
+        return weigh(self._values(features, modality), self.mean_, self.steps_)
 
     def _values(self, features: Floats, modality: Modality) -> Floats:
         if modality == "image":

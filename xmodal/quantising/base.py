@@ -14,14 +14,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from xmodal.errors import HasherError
 from xmodal.hamming.packing import pack_bits
-from xmodal.hashing.checks import Floats, check_bits
+from xmodal.hashing.checks import Floats, Reals, check_bits
+from xmodal.hashing.chunks import float_rows, one_blas_thread, slices
 from xmodal.hashing.rotation import Doubles
-from xmodal.quantising.checks import check_fitting_values, check_values
+from xmodal.quantising.checks import check_values, sample_values
 
 # Rows that thresholds and rotations are learned from; more do not move them measurably.
 SAMPLE = 10_000
-# Rows quantised at a time: their float64 copies stay near 100 MB.
-BATCH = 16_384
 # Share of the mean diagonal added before solving for the steps: bits that never change get none.
 RIDGE = 1e-9
 
@@ -73,16 +72,11 @@ class Quantiser(ABC):
         ------
         HasherError: naming the argument, what was expected and what was found.
         """
-        from threadpoolctl import threadpool_limits
-
         needed = self.needed_dims(check_bits(self.bits))
-        rows = check_fitting_values(values, needed, f"{self.bits} bits of {self.name}")
+        what = f"{self.bits} bits of {self.name}"
+        sample = sample_values(values, needed, what, SAMPLE, self.seed).astype(np.float64)
         rng = np.random.default_rng(self.seed)
-        if len(rows) > SAMPLE:
-            rows = rows[np.sort(rng.choice(len(rows), SAMPLE, replace=False))]
-        sample = rows.astype(np.float64)
-        # The order in which BLAS adds depends on its threads; the code must not.
-        with threadpool_limits(1, user_api="blas"):
+        with one_blas_thread():
             directions, thresholds = self._fit(sample, rng)
             self._adopt(sample, directions, thresholds)
         return self
@@ -91,9 +85,8 @@ class Quantiser(ABC):
         """The real values whose sign is the code, of ``(n, dims)``: float32 ``(n, bits)``."""
         checked = self._check(values)
         out = np.empty((len(checked), self.bits), np.float32)
-        for start in range(0, len(checked), BATCH):
-            rows = checked[start : start + BATCH]
-            out[start : start + BATCH] = project(rows, self.directions_, self.thresholds_)
+        for part in slices(len(checked)):
+            out[part] = project(float_rows(checked, part), self.directions_, self.thresholds_)
         return out
 
     def encode(self, values: ArrayLike) -> NDArray[np.uint8]:
@@ -125,7 +118,10 @@ class Quantiser(ABC):
         all items, the inner product of the centred query with the item's v̂.
         """
         checked = self._check(queries)
-        return ((checked.astype(np.float64) - self.mean_) @ self.steps_.T).astype(np.float32)
+        out = np.empty((len(checked), self.bits), np.float32)
+        for part in slices(len(checked)):
+            out[part] = weigh(float_rows(checked, part), self.mean_, self.steps_)
+        return out
 
     def get_params(self) -> dict[str, Any]:
         """The parameters of ``__init__`` and their values."""
@@ -139,16 +135,10 @@ class Quantiser(ABC):
     def _fit(self, values: Doubles, rng: np.random.Generator) -> tuple[Doubles, Doubles]:
         """Directions ``(dims, bits)`` and thresholds ``(bits,)`` for checked values."""
 
-    def _check(self, values: ArrayLike) -> Floats:
+    def _check(self, values: ArrayLike) -> Reals:
         if not hasattr(self, "steps_"):
             raise HasherError(f"{self.name}: not fitted yet; call fit(values)")
-        checked = check_values(values)
-        if checked.shape[1] != len(self.mean_):
-            raise HasherError(
-                f"values: expected {len(self.mean_)} columns, as when {self.name} was fitted, "
-                f"found {checked.shape[1]}"
-            )
-        return checked
+        return check_values(values, len(self.mean_), self.name)
 
     def _signs(self, values: NDArray[np.floating]) -> Doubles:
         return signs_of(values, self.directions_, self.thresholds_)
@@ -176,12 +166,12 @@ class Quantiser(ABC):
         self.directions_, self.thresholds_ = directions, thresholds
         self.mean_, self.balance_ = mean, balance
 
-    def _loss(self, values: Floats, steps: Doubles) -> float:
+    def _loss(self, values: Reals, steps: Doubles) -> float:
         if not len(values):
             raise HasherError("values: expected at least 1 row, found 0")
         lost = total = 0.0
-        for start in range(0, len(values), BATCH):
-            rows = values[start : start + BATCH]
+        for part in slices(len(values)):
+            rows = float_rows(values, part)
             centred = rows - self.mean_
             read = (self._signs(rows) - self.balance_) @ steps
             lost += float(((centred - read) ** 2).sum())
@@ -192,6 +182,11 @@ class Quantiser(ABC):
 def project(values: NDArray[np.floating], directions: Doubles, thresholds: Doubles) -> Doubles:
     """The reals ``(n, bits)`` of ``(n, dims)``; in float64 no sign depends on the batch."""
     return values.astype(np.float64) @ directions - thresholds
+
+
+def weigh(queries: NDArray[np.floating], mean: Doubles, steps: Doubles) -> Doubles:
+    """The weights ``(n, bits)`` of queries ``(n, dims)``."""
+    return (queries.astype(np.float64) - mean) @ steps.T
 
 
 def signs_of(values: NDArray[np.floating], directions: Doubles, thresholds: Doubles) -> Doubles:

@@ -6,39 +6,38 @@ from typing import Any
 import numpy as np
 
 from xmodal.errors import HasherError
-from xmodal.hashing.checks import Floats
+from xmodal.hashing.checks import Floats, Reals, scan_features
+from xmodal.hashing.chunks import float_rows
 
 
-def check_values(values: Any) -> Floats:
-    """Projected values as float32 ``(n, dims)``, all of them finite."""
-    array = np.asarray(values)
-    if array.dtype.kind not in "fiub":
-        raise HasherError(f"values: expected an array of real numbers, found dtype {array.dtype}")
-    if array.ndim != 2:
-        raise HasherError(f"values: expected shape (rows, columns), found shape {array.shape}")
-    with np.errstate(over="ignore"):  # a float64 beyond float32 becomes inf and is reported as such
-        reals = np.ascontiguousarray(array, dtype=np.float32)
-    bad = np.argwhere(~np.isfinite(reals))
-    if len(bad):
-        row, column = bad[0]
+def check_values(values: Any, columns: int | None, name: str) -> Reals:
+    """Projected values ``(n, columns)``, all finite, for the quantiser of that name."""
+    checked, _ = scan_features(values, "values")
+    if columns is not None and checked.shape[1] != columns:
         raise HasherError(
-            f"values: expected finite values, found {reals[row, column]} in row {row}"
+            f"values: expected {columns} columns, as when {name} was fitted, "
+            f"found {checked.shape[1]}"
         )
-    return reals
+    return checked
 
 
-def check_fitting_values(values: Any, dims: int, what: str) -> Floats:
-    """Values to learn from: at least ``dims`` columns for ``what``, and rows that differ."""
-    reals = check_values(values)
-    if reals.shape[1] < dims:
+def sample_values(values: Any, columns: int, what: str, rows: int, seed: int) -> Floats:
+    """At most ``rows`` of the values to learn from, at least ``columns`` wide for ``what``."""
+    checked, _ = scan_features(values, "values")
+    if checked.shape[1] < columns:
         raise HasherError(
-            f"values: expected at least {dims} columns for {what}, found {reals.shape[1]}"
+            f"values: expected at least {columns} columns for {what}, found {checked.shape[1]}"
         )
-    if len(reals) < 2:
-        raise HasherError(f"values: expected at least 2 rows, found {len(reals)}")
-    if not np.ptp(reals, axis=0).any():
-        raise HasherError(f"values: expected rows that differ, found {len(reals)} equal rows")
-    return reals
+    if len(checked) < 2:
+        raise HasherError(f"values: expected at least 2 rows, found {len(checked)}")
+    chosen = np.arange(len(checked))
+    if len(checked) > rows:
+        rng = np.random.default_rng(seed)
+        chosen = np.sort(rng.choice(len(checked), rows, replace=False))
+    sample = float_rows(checked, chosen)
+    if not np.ptp(sample, axis=0).any():
+        raise HasherError(f"values: expected rows that differ, found {len(sample)} equal rows")
+    return sample
 
 
 def check_count(value: Any, name: str, least: int) -> int:
