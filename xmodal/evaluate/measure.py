@@ -20,7 +20,8 @@ class Measure:
     would lie. It has two sources: one split's queries are a sample (their variance over their
     number), and another split asks and trains with other rows (the variance of the splits' means
     over the number of splits). Repeating splits shrinks the second only, since the rows to draw
-    queries from stay the same.
+    queries from stay the same; as their queries overlap only in part, the interval is a cautious
+    one. A single split knows nothing of the second source.
     """
 
     values: NDArray[np.float64]
