@@ -4,14 +4,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xmodal.errors import HasherError
-from xmodal.hashing.base import Hasher, Modality
-from xmodal.hashing.checks import Floats
+from xmodal.hashing.base import MODALITIES, Hasher, Modality
+from xmodal.hashing.checks import Floats, Reals
 from xmodal.hashing.rotation import Doubles
-from xmodal.hashing.supervised import MODALITIES
 
-# What makes a head, and whether it is learned: float32 arrays, kept as image_skip_ and so on.
-STATISTICS = ("mean", "scale")
-WEIGHTS = ("inner", "inner_offset", "outer", "skip", "offset")
+# The arrays of a head, float32, kept as image_mean_, text_mean_ and so on.
+PARTS = ("mean", "scale", "inner", "inner_offset", "outer", "skip", "offset")
 
 
 class MLP(Hasher):
@@ -57,7 +55,7 @@ class MLP(Hasher):
         self.width = width
         self.rounds = rounds
 
-    def _fit(self, images: Floats, texts: Floats, labels: Floats | None) -> None:
+    def _fit(self, images: Reals, texts: Reals, labels: Reals | None) -> None:
         assert labels is not None  # needs_labels: Hasher.fit has seen to it
         self._check_parameters()
         for name, features in (("images", images), ("texts", texts)):
@@ -73,10 +71,10 @@ class MLP(Hasher):
                 f"{self.name}: learning needs PyTorch, which cannot be imported ({error}); install "
                 "the package torch, or use lemon, which needs NumPy alone"
             ) from error
-        from xmodal.hashing.mlp_training import learn_heads
+        from xmodal.hashing.mlp_training import Rows, learn_heads
 
         heads = learn_heads(
-            images, texts, labels,
+            Rows(images, texts, labels, (self.image_mean_, self.text_mean_)),
             bits=self.bits, seed=self.seed, width=self.width, rounds=self.rounds,
         )  # fmt: skip
         for modality, head in zip(MODALITIES, heads, strict=True):
@@ -92,7 +90,7 @@ class MLP(Hasher):
     def _project(self, features: Floats, modality: Modality) -> NDArray[np.floating]:
         # In float64 a value's sign does not depend on the batch that it was computed in.
         mean, scale, inner, inner_offset, outer, skip, offset = (
-            getattr(self, f"{modality}_{part}_").astype(np.float64) for part in STATISTICS + WEIGHTS
+            getattr(self, f"{modality}_{part}_").astype(np.float64) for part in PARTS
         )
         x = (features - mean) * scale
         return np.tanh(x @ skip + gelu(x @ inner + inner_offset) @ outer + offset)
