@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 from xmodal.errors import HasherError
 from xmodal.evaluate import average_precision, in_ranked_order, rank_items
@@ -39,6 +40,15 @@ def test_same_seed_gives_the_same_code_whatever_the_row_order_of_a_batch(name, v
     first, second = (create_quantiser(name, BITS, seed=1).fit(values) for _ in range(2))
     np.testing.assert_array_equal(first.encode(values), second.encode(values))
     np.testing.assert_array_equal(first.encode(values)[::-1], first.encode(values[::-1]))
+
+
+def test_code_does_not_depend_on_the_number_of_threads(name, values_of):
+    rows = values_of(rows=2000)
+    codes = []
+    for threads in (1, 2):
+        with threadpool_limits(threads, user_api="blas"):
+            codes.append(create_quantiser(name, 64).fit(rows).encode(rows))
+    np.testing.assert_array_equal(*codes)
 
 
 def test_fit_on_many_rows_learns_from_a_sample(name, values_of):

@@ -22,6 +22,7 @@ def double_bit_objective(column, t1, t2):
     return sum(part.sum() ** 2 / len(part) for part in outer if len(part))
 
 
+@settings(deadline=None)
 @given(columns)
 def test_double_bit_thresholds_are_the_best_of_all(column):
     ordered = np.sort(column - column.mean())
@@ -85,6 +86,7 @@ def test_hamming_distance_of_thermometers_is_the_distance_of_region_numbers(regi
     np.testing.assert_array_equal(distances, np.abs(number[:5, None] - number).sum(axis=2))
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(-100, 100, width=32), min_size=2, max_size=60).map(np.array))
 def test_more_regions_leave_no_more_within_them(column):
     def within(thresholds):
@@ -153,6 +155,7 @@ def test_variable_bit_gives_noise_less_than_signal_wherever_it_stands(values_of)
     assert spent[informative].sum() == 16
 
 
+@settings(deadline=None)
 @given(
     st.integers(1, 4).flatmap(
         lambda options: st.lists(
