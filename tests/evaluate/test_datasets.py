@@ -103,6 +103,18 @@ def test_training_rows_within_the_searched_ones_are_kept_once(tmp_path):
     np.testing.assert_array_equal(found.split.database, np.arange(6, 30))
 
 
+def test_training_rows_beside_the_searched_ones_are_kept_too(tmp_path):
+    savemat(
+        tmp_path / "nus_cnn.mat",
+        {"I_tr": X[[9, 20]], "T_tr": Y[[9, 20]], "L_tr": L[[9, 20]], "I_te": X[:6], "T_te": Y[:6],
+         "L_te": L[:6], "I_db": X[6:20], "T_db": Y[6:20], "L_db": L[6:20]},
+    )  # fmt: skip
+    found = read_dataset("nus-wide-tc10", tmp_path)
+    same(found, X[:21], Y[:21], L[:21])
+    np.testing.assert_array_equal(found.split.training, [9, 20])
+    np.testing.assert_array_equal(found.split.database, np.arange(6, 20))
+
+
 def test_iapr_takes_its_deep_features_where_it_has_both(tmp_path):
     savemat(
         tmp_path / "iapr-tc12-rand.mat",

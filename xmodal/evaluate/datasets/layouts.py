@@ -4,8 +4,8 @@ Whole sets, which their users split themselves, have one array of each; sets tha
 one of each for training and test rows, and some a third for the rows that are searched.
 """
 
-from collections.abc import Mapping
-from itertools import pairwise
+import hashlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -132,37 +132,45 @@ def _items_last(shapes: list[tuple[int, ...]]) -> list[bool]:
 
 def _from_parts(name: str, parts: list[Three], source: str, names: tuple[Names, ...]) -> Dataset:
     """Training, test and perhaps searched rows as one set with its published split."""
-    images, texts, labels = ([part[number] for part in parts] for number in range(3))
-    for kind, arrays in (("images", images), ("texts", texts)):
-        dims = {array.shape[1:] for array in arrays}
+    for number, kind in enumerate(("images", "texts")):
+        dims = {part[number].shape[1:] for part in parts}
         if len(dims) > 1:
             raise UsageError(f"{source}: {kind}: expected equally many columns, found {dims}")
-    sizes = [len(part[0]) for part in parts]
-    x = features(np.concatenate(images), f"{source}: {names[0][0]}")
-    y = features(np.concatenate(texts), f"{source}: {names[0][1]}")
-    matrix, classes = label_matrix(np.concatenate(labels), names[0][2])
-    starts = np.cumsum([0, *sizes])
-    training, query, *searched = (np.arange(start, end) for start, end in pairwise(starts))
+    training, query, *searched = parts
+    learned, asked = len(training[0]), len(query[0])
     if not searched:
-        return Dataset(name, x, y, matrix, source, classes, split=Split(query, training, training))
-    # The training rows are usually among those that are searched: each item is kept once.
-    database = searched[0]
-    training = _same_rows(np.hstack([x, y]), training, database)
-    kept = np.unique(np.concatenate([query, training, database]))
-    new = np.full(len(x), -1)
-    new[kept] = np.arange(len(kept))
-    split = Split(new[query], np.unique(new[training]), new[database])
-    return Dataset(name, x[kept], y[kept], matrix[kept], source, classes, split=split)
+        rows = [training, query]
+        taught = np.arange(learned)
+        split = Split(np.arange(learned, learned + asked), taught, taught)
+    else:
+        # The training rows are usually among those that are searched: each item is kept once.
+        place = _places(training, searched[0])
+        apart = np.flatnonzero(place < 0)
+        found = len(searched[0][0])
+        place[apart] = found + np.arange(len(apart))
+        rows = [query, searched[0], (training[0][apart], training[1][apart], training[2][apart])]
+        database = np.arange(asked, asked + found)
+        split = Split(np.arange(asked), np.unique(asked + place), database)
+    images, texts, labels = (np.concatenate([part[number] for part in rows]) for number in range(3))
+    matrix, classes = label_matrix(labels, names[0][2])
+    return Dataset(
+        name, features(images, f"{source}: {names[0][0]}"), features(texts, names[0][1]), matrix,
+        source, classes, split=split,
+    )  # fmt: skip
 
 
-def _same_rows(
-    rows: NDArray[np.float32], part: NDArray[np.int64], whole: NDArray[np.int64]
-) -> NDArray[np.int64]:
-    """For each row of a part the first equal row of the whole; itself where there is none."""
-    place: dict[bytes, int] = {}
-    for row in whole:
-        place.setdefault(rows[row].tobytes(), int(row))
-    return np.array([place.get(rows[row].tobytes(), row) for row in part], np.int64)
+def _places(part: Three, whole: Three) -> NDArray[np.int64]:
+    """For each row the first row of the whole with the same image and text; -1 if there is none."""
+    first: dict[bytes, int] = {}
+    for row, key in enumerate(_row_keys(whole)):
+        first.setdefault(key, row)
+    return np.array([first.get(key, -1) for key in _row_keys(part)], np.int64)
+
+
+def _row_keys(part: Three) -> Iterator[bytes]:
+    """A short key of each row's image and text: the rows themselves can be gigabytes."""
+    for image, text in zip(part[0], part[1], strict=True):
+        yield hashlib.blake2b(image.tobytes() + text.tobytes(), digest_size=16).digest()
 
 
 def _listed(parts: tuple[Names, ...]) -> str:
