@@ -224,6 +224,8 @@ def test_batches_do_not_change_the_answers(data, monkeypatch):
     ("options", "message"),
     [
         ({"measures": ["mapp"]}, "there is no 'mapp'; there are map, precision, recall"),
+        ({"splits": 0}, "splits: expected at least 1, found 0"),
+        ({"splits": []}, "splits: expected at least 1, found 0"),
         ({"measures": ["map@0"]}, "expected a cut-off from 1, found 'map@0'"),
         ({"held_out": [7]}, r"held_out: expected some .* columns 0 to 3, found \[7\]"),
         ({"held_out": [0, 1, 2, 3]}, "held_out: expected some but not all"),

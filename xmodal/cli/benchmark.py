@@ -103,7 +103,8 @@ def benchmark(
         measures=names,
         held_out=class_columns(data, _listed(held_out)),
     )
-    note(f"{data}; {data.split if published else f'{splits} random splits'}")
+    drawn = f"{splits} random split{'s' if splits > 1 else ''}"
+    note(f"{data}; {data.split if published else drawn}")
     if as_json:
         for row in rows:
             print_json({"dataset": data.name, **row.record()})

@@ -154,6 +154,8 @@ def evaluate_models(
     items = _Items(images, texts, labels, text_of, held_out)
     if isinstance(splits, int):
         splits = [split_rows(items.count, seed=seed + number) for number in range(splits)]
+    if not splits:
+        raise UsageError("splits: expected at least 1, found 0")
     found: dict[str, list[_Found]] = {}
     for split in splits:
         check_split(split, items.count)
