@@ -138,6 +138,9 @@ def test_a_table_of_all_measures_is_printed(data):
     assert lines[0].split() == ["text", "to", "image", "image", "to", "text"]
     assert [line.split()[0] for line in lines[1:]] == ["map", "ndcg@10", "own_recall@1"]
     assert found.own_recall is found.measures["own_recall@1"]
+    only = evaluate_features(*data, splits=1, measures=["ndcg"])
+    with pytest.raises(UsageError, match="map was not measured, only ndcg"):
+        _ = only.label_map
 
 
 def test_a_given_split_is_used_as_it_is(data):

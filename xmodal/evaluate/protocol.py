@@ -40,8 +40,8 @@ class Evaluation:
 
     @property
     def label_map(self) -> dict[Direction, Measure]:
-        """mAP@all by shared labels."""
-        return self.measures["map"]
+        """mAP by shared labels, @all unless another cut-off was asked for."""
+        return self._first("map")
 
     @property
     def own_recall(self) -> dict[Direction, Measure]:
@@ -50,8 +50,14 @@ class Evaluation:
         Partners are sought among database and query rows together, since the database alone does
         not hold them. The cut-off is the first that was asked for.
         """
-        name = next(name for name in self.measures if name.startswith("own_recall"))
-        return self.measures[name]
+        return self._first("own_recall")
+
+    def _first(self, kind: str) -> dict[Direction, Measure]:
+        """The first measure of that name, whatever its cut-off."""
+        for name, found in self.measures.items():
+            if name.partition("@")[0] == kind:
+                return found
+        raise UsageError(f"{kind} was not measured, only {', '.join(self.measures)}")
 
     def __str__(self) -> str:
         rows = [("", *(direction.replace("_", " ") for direction in DIRECTIONS))]
