@@ -183,9 +183,15 @@ def _margin(curve: Mapping[int, Measure], bits: int, keep: float) -> Measure:
     return Measure(curve[bits].values - keep * curve[best].values)
 
 
-def _checked(lengths: Sequence[int], keep: float) -> list[int]:
+def check_keep(keep: float) -> float:
+    """The share, if it can be kept; UsageError otherwise."""
     if not 0 < keep <= 1:
         raise UsageError(f"keep: expected a share above 0 up to 1, found {keep}")
+    return keep
+
+
+def _checked(lengths: Sequence[int], keep: float) -> list[int]:
+    check_keep(keep)
     wanted = sorted(set(lengths))
     if len(wanted) < 2:
         raise UsageError(f"lengths: expected at least two different ones, found {list(lengths)}")

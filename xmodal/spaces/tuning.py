@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from xmodal.encoders.background import Background
 from xmodal.errors import UsageError
 from xmodal.evaluate import Measure
-from xmodal.evaluate.bits import BitsChoice, both_directions, weigh_lengths
+from xmodal.evaluate.bits import BitsChoice, both_directions, check_keep, weigh_lengths
 from xmodal.results import LengthQuality, LengthStep, TuneReport
 from xmodal.spaces.code import active_code
 from xmodal.spaces.labels import KEYWORDS, read_picture_labels
@@ -38,6 +38,7 @@ def tune(
     Raises UsageError when neither labels nor captions suffice.
     """
     started = time.monotonic()
+    check_keep(keep)
     with database.session() as session:
         now = recipe_in_use(active_code(session, encoder_id))
         found = read_picture_labels(session, labels)
