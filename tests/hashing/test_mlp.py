@@ -220,6 +220,14 @@ def test_rows_that_share_one_of_two_labels_are_not_pushed_apart():
     assert sharing < foreign - 0.3
 
 
+def test_vanishing_soft_labels_teach_nothing_and_spoil_nothing(split):
+    train, query, _ = split
+    labels = np.where(train.labels > 0, train.labels, 1e-22)
+    labels[::3] = 1e-22
+    mlp = _small(rounds=3).fit(train.images, train.texts, labels)
+    assert np.isfinite(mlp.project_images(query.images)).all()
+
+
 def test_constant_columns_tell_nothing(split):
     train, query, _ = split
     images = np.hstack([train.images, np.full((len(train.images), 1), 7.1, np.float32)])

@@ -43,6 +43,8 @@ UNDECIDED = 5
 HELD_OUT, MAX_HELD_OUT = 0.2, 600
 # A column whose spread is below this share of the largest is constant up to rounding.
 CONSTANT = 1e-6
+# Weights that sum to less are none: soft labels may be as small as they like.
+NOTHING = 1e-6
 
 
 class Rows:
@@ -190,11 +192,10 @@ def loss(codes: Tensor, labels: Tensor, rows: Tensor, proxies: Tensor) -> Tensor
     shared = (labels @ labels.T).clamp(max=1)
     shared = torch.where(rows[:, None] == rows, 1.0, shared).masked_fill(itself, 0)
     apart = _mean(torch.relu(cosine), (1 - shared).masked_fill(itself, 0))
-    others = (cosine / TEMPERATURE).masked_fill(itself, -torch.inf)
-    has = shared.sum(dim=1) > 0
-    contrast = torch.logsumexp(others[has], dim=1) - torch.logsumexp(
-        others[has] + torch.log(shared[has]), dim=1
-    )
+    # Exponents are at most 1/τ: nothing overflows, and no maximum need be taken out.
+    weight = torch.exp(cosine / TEMPERATURE).masked_fill(itself, 0)
+    has = shared.sum(dim=1) > NOTHING
+    contrast = weight[has].sum(dim=1).log() - (weight * shared)[has].sum(dim=1).log()
     signs = (codes - codes.detach().sign()).square().mean()
     total: Tensor = (
         of_class + APART * apart + CONTRAST * contrast.sum() / max(1, len(contrast)) + SIGNS * signs
@@ -252,7 +253,7 @@ def scale_of(features: Reals, mean: Floats) -> Floats:
 
 def _mean(values: Tensor, weights: Tensor) -> Tensor:
     """Weighted mean; 0 where nothing has weight."""
-    return (values * weights).sum() / weights.sum().clamp(min=1e-6)
+    return (values * weights).sum() / weights.sum().clamp(min=NOTHING)
 
 
 @contextmanager
