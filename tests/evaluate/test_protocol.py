@@ -96,6 +96,12 @@ def test_missing_halves_and_unlabelled_rows_are_no_queries(data):
     np.testing.assert_array_equal(~np.isnan(found.own_recall["image_to_text"].values[0]), both)
 
 
+def test_no_rows_are_refused(data):
+    images, texts, labels = data
+    with pytest.raises(UsageError, match="texts: expected rows, found none"):
+        evaluate_features(images, texts[:0], labels, text_of=[])
+
+
 def test_row_counts_must_match(data):
     images, texts, labels = data
     with pytest.raises(UsageError, match="expected equally many rows, found 180, 179, 180"):

@@ -23,6 +23,9 @@ class Items:
         self._images, self._texts, self._labels = (
             np.asarray(values, np.float32) for values in (images, texts, labels)
         )
+        for name, values in (("images", self._images), ("texts", self._texts)):
+            if not len(values):
+                raise UsageError(f"{name}: expected rows, found none")
         self.count = len(self._images)
         rows = len(self._texts) if text_of is None else self.count
         if not self.count == rows == len(self._labels):
