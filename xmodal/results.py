@@ -79,14 +79,16 @@ class Difference:
 class TrainReport:
     """What ``train`` learned, how it compares on pictures that nothing was learned from.
 
-    ``before`` is the code in use, ``after`` the one learned now, both learned anew from the same
-    half of the pictures and asked about the other. ``by_label`` and ``by_caption`` are what the
-    second has before the first, None where nothing can tell. ``replaced`` says whether a new code
-    is in use, ``reason`` why. ``pictures`` have labels, ``unlabelled`` have none.
+    ``before`` is the code in use until now, ``previous`` in words, and ``after`` the one learned
+    now; both were learned anew from the same half of the pictures and asked about the other.
+    ``by_label`` and ``by_caption`` are what the second has before the first, None where nothing can
+    tell. ``replaced`` says whether a new code is in use, ``reason`` why. ``pictures`` have labels,
+    ``unlabelled`` have none.
     """
 
     hasher: str
     bits: int
+    previous: str
     labels: str
     pictures: int
     unlabelled: int

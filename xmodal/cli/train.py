@@ -73,7 +73,7 @@ def train(
 
 def _facts(report: "TrainReport", dry_run: bool) -> list[tuple[str, Cell]]:
     code = f"{report.hasher}, {report.bits} bits"
-    state = "in use now" if report.replaced else "stays in use"
+    state = f"in use now, before {report.previous}" if report.replaced else "stays in use"
     before, after = report.before, report.after
     facts: list[tuple[str, Cell]] = [
         ("code", f"{code}, {state}" + (" (dry run)" if dry_run else "")),

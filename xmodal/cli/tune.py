@@ -58,18 +58,19 @@ def tune(
         ),
         right=2,
     )
-    print_facts([*map(_bought, report.steps), *_advice(report)])
+    kind = "keywords" if labels == "keywords" else "labels"
+    print_facts([*(_bought(step, kind) for step in report.steps), *_advice(report)])
 
 
 def _measured(mean: float | None, half: float | None) -> str:
     return "–" if mean is None else f"{mean:.3f} ± {half:.3f}"
 
 
-def _bought(step: "LengthStep") -> tuple[str, str]:
+def _bought(step: "LengthStep", kind: str) -> tuple[str, str]:
     """The step and what it buys, in words."""
     parts = [
         f"{name} {told(difference)}"
-        for name, difference in (("labels", step.label_map), ("captions", step.own_recall))
+        for name, difference in ((kind, step.label_map), ("captions", step.own_recall))
         if difference is not None
     ]
     more = f"{step.bytes:.0f} bytes more a picture, {step.bytes:.0f} MB for a million"

@@ -4,6 +4,7 @@ import time
 from dataclasses import asdict, dataclass
 
 import numpy as np
+from sqlalchemy.orm import Session
 
 from xmodal.encoders.background import Background
 from xmodal.errors import UsageError
@@ -51,7 +52,7 @@ def train(
       together gained more than half the width of the 95 % interval of that gain.
     * Else a trained code is learned again, in its own way, from what the library holds now, if that
       way still beats a plain code by the same rule; otherwise the code stays as it is.
-    * Another length than the one in use is the user's wish: then the better of the new and the
+    * Another length than the one in use is the user's wish: then the better one of the new and the
       plain code of that length is used, however it compares with the length in use.
 
     What is used is learned again from all pictures, and completed before any search sees it.
@@ -62,10 +63,10 @@ def train(
     started = time.monotonic()
     discard_unfinished(database, encoder_id)
     with database.session() as session:
-        active = active_code(session, encoder_id)
+        active = code_in_use(session, encoder_id)
         found = read_picture_labels(session, labels)
         present = present_pictures(session, encoder_id)
-        now = recipe_in_use(active)
+        now = recipe_of(active.name, active.hasher, active.trained_on)
         bits = _checked_bits(bits if bits is not None else now.bits)
         missing = found.too_few(present)
         if missing is None and len(present) < MIN_ROWS:
@@ -97,10 +98,11 @@ def train(
             quality={"before": asdict(before), "after": asdict(after)},
         )
     difference = gain(by_recipe[shown], by_recipe[now])
-    used = decision.recipe if decision.recipe and not dry_run else now
+    replaced = decision.recipe is not None and not dry_run
     return TrainReport(
-        hasher=used.name,
-        bits=used.bits,
+        hasher=shown.name if replaced else active.name,
+        bits=shown.bits if replaced else active.hasher.bits,
+        previous=f"{active.name}, {active.hasher.bits} bits",
         labels=found.source,
         pictures=int(rows.labelled.sum()),
         unlabelled=int((~rows.labelled).sum()),
@@ -109,7 +111,7 @@ def train(
         after=after,
         by_label=difference_of(difference.label_map),
         by_caption=difference_of(difference.own_recall),
-        replaced=decision.recipe is not None and not dry_run,
+        replaced=replaced,
         reason=decision.reason,
         recipe=shown.as_json(),
         seconds=round(time.monotonic() - started, 3),
@@ -121,7 +123,8 @@ def decide(now: Recipe, chosen: Recipe, plain: Recipe, scores: dict[Recipe, Scor
     """Which recipe to use, by the rule of :func:`train`."""
     better = gain(scores[chosen], scores[now])
     if chosen.bits != now.bits:
-        if chosen != plain and gain(scores[chosen], scores[plain]).clear:
+        # One of them it will be: no code in use has a claim to stay.
+        if chosen != plain and gain(scores[chosen], scores[plain]).mean > 0:
             return Decision(chosen, "this length was asked for")
         return Decision(plain, "this length was asked for, and labels do not help at it")
     if better.clear:
@@ -157,11 +160,12 @@ def difference_of(measure: Measure | None) -> Difference | None:
     return Difference(round(measure.mean, 4), round(measure.half_width, 4))
 
 
-def recipe_in_use(active: ActiveCode | None) -> Recipe:
-    """How the code in use was learned; UsageError in a library without any."""
+def code_in_use(session: Session, encoder_id: int) -> ActiveCode:
+    """The code that searches use; UsageError in a library without any."""
+    active = active_code(session, encoder_id)
     if active is None:
         raise UsageError("nothing is indexed yet; run `xmodal index FOLDER` first")
-    return recipe_of(active.name, active.hasher, active.trained_on)
+    return active
 
 
 def _checked_bits(bits: int) -> int:

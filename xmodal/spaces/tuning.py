@@ -8,11 +8,10 @@ from xmodal.errors import UsageError
 from xmodal.evaluate import Measure
 from xmodal.evaluate.bits import BitsChoice, both_directions, check_keep, weigh_lengths
 from xmodal.results import LengthQuality, LengthStep, TuneReport
-from xmodal.spaces.code import active_code
 from xmodal.spaces.labels import KEYWORDS, read_picture_labels
-from xmodal.spaces.recipe import Recipe, choose_recipe, learn
+from xmodal.spaces.recipe import Recipe, choose_recipe, learn, recipe_of
 from xmodal.spaces.rows import EncodeTexts, present_pictures, read_rows
-from xmodal.spaces.training import MIN_ROWS, difference_of, recipe_in_use
+from xmodal.spaces.training import MIN_ROWS, code_in_use, difference_of
 from xmodal.spaces.trial import halves, judge
 from xmodal.store.database import Database
 
@@ -40,7 +39,8 @@ def tune(
     started = time.monotonic()
     check_keep(keep)
     with database.session() as session:
-        now = recipe_in_use(active_code(session, encoder_id))
+        active = code_in_use(session, encoder_id)
+        now = recipe_of(active.name, active.hasher, active.trained_on)
         found = read_picture_labels(session, labels)
         present = present_pictures(session, encoder_id)
         missing = found.too_few(present)
