@@ -92,12 +92,13 @@ def in_order(function: Callable[[Item], Result], items: Iterable[Item]) -> Itera
             yield ahead.popleft().result()
 
 
-def slices(rows: int, size: int = CHUNK) -> list[slice]:
-    """Consecutive slices of at most ``size`` rows.
+def slices(rows: int, size: int | None = None) -> list[slice]:
+    """Consecutive slices of at most ``size`` rows, or ``CHUNK``.
 
     >>> slices(5, 2)
     [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]
     """
+    size = size or CHUNK
     return [slice(start, min(start + size, rows)) for start in range(0, rows, size)]
 
 

@@ -124,4 +124,7 @@ def orthogonal_codes(wanted: NDArray[Any], rng: np.random.Generator) -> NDArray[
 
 
 def _signs(values: NDArray[np.floating]) -> Floats:
-    return np.where(values >= 0, np.float32(1), np.float32(-1))
+    signs = (values >= 0).astype(np.float32)
+    signs *= 2
+    signs -= 1
+    return signs

@@ -14,48 +14,59 @@ class Moments:
     """Count, mean ``(d,)`` and scatter ``(d, d)`` of rows, the scatter about their mean.
 
     Products are taken in the rows' own precision about the chunk's own mean, and added up in
-    float64: features far from zero lose nothing to cancellation.
+    float64: features far from zero lose nothing to cancellation. Rows may have weights, of which
+    ``weight`` is the sum; without any it is their count.
     """
 
     def __init__(self, dim: int) -> None:
         self.rows = 0
+        self.weight = 0.0
         self.mean = np.zeros(dim)
         self.scatter = np.zeros((dim, dim))
 
     @classmethod
-    def of(cls, rows: NDArray[np.floating]) -> "Moments":
-        """Of one chunk ``(n, d)``."""
+    def of(cls, rows: NDArray[np.floating], weights: Doubles | None = None) -> "Moments":
+        """Of one chunk ``(n, d)``, weights ``(n,)``."""
         found = cls(rows.shape[1])
-        if len(rows):
-            origin = rows.mean(axis=0, dtype=np.float64).astype(rows.dtype)
-            centred = rows - origin
+        if not len(rows):
+            return found
+        origin = rows.mean(axis=0, dtype=np.float64).astype(rows.dtype)
+        centred = rows - origin
+        found.rows, found.weight = len(rows), float(len(rows))
+        if weights is not None:
+            found.weight = float(weights.sum())
+            centred *= np.sqrt(weights)[:, None]
+            if not found.weight:
+                return found
+            rest = np.sqrt(weights) @ centred / found.weight
+        else:
             rest = centred.mean(axis=0, dtype=np.float64)
-            found.rows = len(rows)
-            found.mean = origin.astype(np.float64) + rest
-            found.scatter = (centred.T @ centred).astype(np.float64)
-            found.scatter -= len(rows) * np.outer(rest, rest)
+        found.mean = origin + rest
+        found.scatter = (centred.T @ centred).astype(np.float64)
+        found.scatter -= found.weight * np.outer(rest, rest)
         return found
 
     def merge(self, other: "Moments") -> None:
         """Add the rows of another (Chan, Golub & LeVeque, 1983)."""
-        if not other.rows:
+        self.rows += other.rows
+        if not other.weight:
             return
-        rows = self.rows + other.rows
+        weight = self.weight + other.weight
         apart = other.mean - self.mean
         self.scatter += other.scatter
-        self.scatter += self.rows * other.rows / rows * np.outer(apart, apart)
-        self.mean += other.rows / rows * apart
-        self.rows = rows
+        self.scatter += self.weight * other.weight / weight * np.outer(apart, apart)
+        self.mean += other.weight / weight * apart
+        self.weight = weight
 
-    def add(self, numbers: RowNumbers, take: Callable[[RowNumbers], NDArray[np.floating]]) -> None:
-        """Add rows by their numbers; ``take`` gives those of a chunk, ``(m, d)``."""
-        parts = (numbers[part] for part in slices(len(numbers)))
-        for found in in_order(lambda part: Moments.of(take(part)), parts):
+    def add(self, numbers: RowNumbers, moments: Callable[[RowNumbers], "Moments"]) -> None:
+        """Add rows by their numbers; ``moments`` gives those of a chunk."""
+        for found in in_order(moments, (numbers[part] for part in slices(len(numbers)))):
             self.merge(found)
 
-    def second(self) -> Doubles:
-        """Mean of the rows' outer products ``(d, d)``, about zero."""
-        return self.scatter / max(self.rows, 1) + np.outer(self.mean, self.mean)
+    def about(self, point: NDArray[np.floating]) -> Doubles:
+        """The scatter ``(d, d)`` about another point than the mean."""
+        apart = self.mean - point
+        return self.scatter + self.weight * np.outer(apart, apart)
 
 
 class Reservoir:

@@ -30,17 +30,17 @@ class PairSums:
     def add(self, images: Reals, texts: Reals, labels: Reals | None) -> None:
         arrays = [images, texts] if labels is None else [images, texts, labels]
 
-        def take(rows: RowNumbers) -> np.ndarray:
+        def moments(rows: RowNumbers) -> Moments:
             parts = [
                 self._hasher.map(float_rows(features, rows), modality)
                 for modality, features in zip(MODALITIES, arrays[:2], strict=True)
             ]
             if labels is not None:
                 parts.append(unit_rows(float_rows(labels, rows)))
-            return np.concatenate(parts, axis=1, dtype=np.float32)
+            return Moments.of(np.concatenate(parts, axis=1, dtype=np.float32))
 
         numbers = rows_with_all(*arrays)
-        self._moments.add(numbers, take)
+        self._moments.add(numbers, moments)
         self._sample.add(numbers, *arrays)
 
     @property

@@ -45,8 +45,8 @@ class SampleSums:
 class PooledSums(SampleSums):
     """The same, and the second moments of all rows.
 
-    Rows of later calls are centred by the mean of all rows up to theirs; earlier ones stay as
-    they were.
+    A row's length is that from the mean of all rows up to its call, which hardly moves as rows
+    come; everything else is about the mean of all.
     """
 
     def __init__(self, hasher: Hasher, size: int = 0) -> None:
@@ -58,14 +58,16 @@ class PooledSums(SampleSums):
         for modality, features in zip(MODALITIES, (images, texts), strict=True):
             mean = self._hasher._mean(modality)
 
-            def take(rows: RowNumbers, values: Reals = features, mean: Floats = mean) -> Doubles:
-                return unit_rows(float_rows(values, rows) - mean)
+            def moments(rows: RowNumbers, values: Reals = features, mean: Floats = mean) -> Moments:
+                chunk = float_rows(values, rows).astype(np.float64)
+                return Moments.of(chunk, inverse_length(chunk - mean) ** 2)
 
-            self._moments[modality].add(rows_with_all(features), take)
+            self._moments[modality].add(rows_with_all(features), moments)
 
     def covariance(self, modality: Modality) -> Doubles:
-        """Second moment ``(d, d)`` of the rows of a modality."""
-        return self._moments[modality].second()
+        """Second moment ``(d, d)`` of the centred rows of a modality, scaled to unit length."""
+        moments = self._moments[modality]
+        return moments.about(self._hasher._mean(modality)) / moments.rows
 
     def both(self) -> Doubles:
         """Covariance in which both modalities count the same however many rows they have."""
@@ -85,6 +87,12 @@ class PooledSums(SampleSums):
                 f"{self._hasher.name} gives each of them one bit; found {count}"
             )
         return vectors[:, :count], values[:count]
+
+
+def inverse_length(rows: Doubles) -> Doubles:
+    """One over the length of each row ``(n,)``; zero for a row of zeros."""
+    length = np.linalg.norm(rows, axis=1)
+    return np.where(length > 0, 1 / np.where(length > 0, length, 1.0), 0.0)
 
 
 class MeanSums:

@@ -1,14 +1,13 @@
 """``ssh`` and ``splh``: semi-supervised hashing, all bits at once or in sequence."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from xmodal.errors import HasherError
 from xmodal.hashing.base import MODALITIES, Hasher
 from xmodal.hashing.checks import Floats, Reals
-from xmodal.hashing.chunks import float_rows, in_order, rows_with_all, slices
+from xmodal.hashing.chunks import RowNumbers, float_rows, in_order, rows_with_all, slices
 from xmodal.hashing.moments import Reservoir
-from xmodal.hashing.pooled import PooledSums
+from xmodal.hashing.pooled import PooledSums, inverse_length
 from xmodal.hashing.rotation import Doubles, unit_rows
 from xmodal.hashing.streaming import LinearHasher
 
@@ -59,18 +58,19 @@ class SSH(LinearHasher):
         self.image_projection_ = self.text_projection_ = projection
 
     def _directions(self, spread: Doubles) -> Doubles:
-        sums = self._sums
-        agreement = 2 * sums.of_labels @ sums.of_labels.T - np.outer(sums.of_rows, sums.of_rows)
+        of_labels, of_rows = self._sums.agreement()
+        agreement = 2 * of_labels @ of_labels.T - np.outer(of_rows, of_rows)
         return _leading(_scaled(agreement) + spread, self.bits)
 
 
 class LabelledSums(PooledSums):
-    """Covariances of all rows; of labelled ones XlᵀG ``(d, c)``, Xlᵀ1 ``(d,)`` and a sample."""
+    """Covariances of all rows; what labelled ones have to do with their labels, and a sample."""
 
     def __init__(self, hasher: Hasher, classes: int) -> None:
         super().__init__(hasher)
-        dim = len(hasher.image_mean_)
-        self.of_labels, self.of_rows = np.zeros((dim, classes)), np.zeros(dim)
+        # Of each modality [x 1]ᵀ[g 1], rows x and labels g, over the rows' lengths once centred.
+        shape = (len(hasher.image_mean_) + 1, classes + 1)
+        self._products = {m: np.zeros(shape) for m in MODALITIES}
         self._labelled = {m: Reservoir(LABELLED_ROWS // 2, hasher.seed) for m in MODALITIES}
 
     def add(self, images: Reals, texts: Reals, labels: Reals | None) -> None:
@@ -81,18 +81,23 @@ class LabelledSums(PooledSums):
             self._labelled[modality].add(numbers, features, labels)
             mean = self._hasher._mean(modality)
 
-            def told(
-                part: slice,
-                values: Reals = features,
-                mean: Floats = mean,
-                numbers: NDArray[np.int64] = numbers,
-            ) -> tuple[Doubles, Doubles]:
-                rows = unit_rows(float_rows(values, numbers[part]) - mean)
-                return rows.T @ unit_rows(float_rows(labels, numbers[part])), rows.sum(axis=0)
+            def product(rows: RowNumbers, values: Reals = features, mean: Floats = mean) -> Doubles:
+                x = float_rows(values, rows).astype(np.float64)
+                one = inverse_length(x - mean)[:, None]
+                g = unit_rows(float_rows(labels, rows))
+                return np.hstack([one * x, one]).T @ np.hstack([g, np.ones_like(one)])
 
-            for of_labels, of_rows in in_order(told, slices(len(numbers))):
-                self.of_labels += of_labels
-                self.of_rows += of_rows
+            parts = (numbers[part] for part in slices(len(numbers)))
+            for found in in_order(product, parts):
+                self._products[modality] += found
+
+    def agreement(self) -> tuple[Doubles, Doubles]:
+        """XlᵀG ``(d, c)`` and Xlᵀ1 ``(d,)`` of the labelled rows of both modalities."""
+        one, other = (
+            products[:-1] - np.outer(self._hasher._mean(modality), products[-1])
+            for modality, products in self._products.items()
+        )
+        return (one + other)[:, :-1], (one + other)[:, -1]
 
     def labelled(self) -> tuple[Doubles, Doubles]:
         """Sampled labelled rows of both modalities ``(m, d)`` and their labels ``(m, c)``."""
