@@ -1,0 +1,71 @@
+"""Rows that real collections have: every hasher learns from them or says what is wrong."""
+
+import numpy as np
+import pytest
+
+from xmodal.errors import HasherError
+from xmodal.hashing import create_hasher, list_hashers
+
+BITS = 16
+PARAMETERS = {"mlp": {"rounds": 1, "width": 16}, "triplet": {"steps": 40}}
+
+
+@pytest.fixture(params=[info.name for info in list_hashers()])
+def hasher(request):
+    return create_hasher(request.param, bits=BITS, **PARAMETERS.get(request.param, {}))
+
+
+def _codes_all(hasher, pairs):
+    """Whether every row gets finite values, and rows get codes that differ."""
+    reals = hasher.project_images(pairs.images), hasher.query_texts(pairs.texts)
+    assert all(np.isfinite(values).all() for values in reals)
+    return len(np.unique(hasher.encode_images(pairs.images), axis=0)) > 4
+
+
+def test_a_class_with_a_single_row_is_learned_with_the_rest(hasher, pairs):
+    labels = np.hstack([pairs.labels, np.zeros((240, 1), np.float32)])
+    labels[7] = [0, 0, 0, 0, 0, 1]
+    assert _codes_all(hasher.fit(pairs.images, pairs.texts, labels), pairs)
+
+
+def test_rows_without_any_label_are_learned_with_the_rest(hasher, pairs):
+    labels = pairs.labels.copy()
+    labels[:40] = 0
+    assert _codes_all(hasher.fit(pairs.images, pairs.texts, labels), pairs)
+
+
+@pytest.mark.parametrize("value", [0.0, 1e5 / 3])
+def test_constant_columns_tell_nothing_and_do_no_harm(hasher, pairs, value):
+    images, texts = pairs.images.copy(), pairs.texts.copy()
+    images[:, 3] = texts[:, 3] = value
+    odd = type(pairs)(images, texts, pairs.labels)
+    hasher.fit(images, texts, pairs.labels)
+    assert _codes_all(hasher, odd)
+
+
+def test_equal_rows_and_rows_at_the_mean_are_coded(hasher, pairs):
+    images, texts = pairs.images.copy(), pairs.texts.copy()
+    images[100:], texts[100:] = images[:140], texts[:140]
+    images[0], texts[0] = images[1:].mean(axis=0), texts[1:].mean(axis=0)
+    odd = type(pairs)(images, texts, pairs.labels)
+    assert _codes_all(hasher.fit(images, texts, pairs.labels), odd)
+
+
+def test_fewer_rows_than_bits_are_learned_from_or_named(hasher, pairs):
+    few = pairs.part(slice(0, 12))
+    try:
+        hasher.fit(few.images, few.texts, few.labels)
+    except HasherError as error:
+        assert str(error).split(":")[0] in ("images", "texts", "labels", "bits")
+        assert "expected" in str(error)
+        assert "found" in str(error)
+        with pytest.raises(HasherError, match="not fitted yet"):
+            hasher.encode_images(few.images)
+    else:
+        _codes_all(hasher, few)
+
+
+def test_columns_of_very_different_size_are_coded(hasher, pairs):
+    size = np.logspace(-4, 4, 32, dtype=np.float32)
+    odd = type(pairs)(size * pairs.images, size * pairs.texts, pairs.labels)
+    assert _codes_all(hasher.fit(odd.images, odd.texts, odd.labels), odd)
