@@ -137,3 +137,9 @@ def test_further_rows_may_lack_everything_but_must_fit_the_first(name, pairs):
 def test_a_method_of_all_rows_at_once_says_what_to_do_instead(name, pairs):
     with pytest.raises(HasherError, match=rf"{name}: learns from all rows at once; call fit\(\)"):
         create_hasher(name, bits=BITS).partial_fit(pairs.images, pairs.texts, pairs.labels)
+
+
+def test_every_method_whose_statistics_add_up_learns_on():
+    of_sums = {"lsh", "pcah", "itq", "isohash", "sh", "agh", "cca-itq", "ssh", "splh"}
+    assert of_sums | {"scm-orth", "scm-seq", "lemon", "triplet"} <= set(STREAMING)
+    assert not {"batch", "dlfh"} & set(STREAMING)  # codes of all rows, learned together
