@@ -108,15 +108,14 @@ class ScmSeq(SCM):
     """Bit by bit, each on what the bits before it left over (section 3.3, algorithm 1).
 
     The objective ‖sgn(ΦxWx) sgn(ΦyWy)ᵀ − kS‖² has a residual form: after each bit
-    C ← C − (Φxᵀ sgn(Φx wx))(Φyᵀ sgn(Φy wy))ᵀ. Bits come in order of worth, so that a prefix is the
-    code of fewer bits, up to the factor k of S, which is that of the full length. Beyond
-    ``RESIDUAL_ROWS`` rows the residual is measured on a random sample of as many, so that a bit
+    C ← C − (Φxᵀ sgn(Φx wx))(Φyᵀ sgn(Φy wy))ᵀ. The factor k of S is the full length: each bit of a
+    long code takes little away, so that its first bits say nearly the same, and a prefix is no
+    substitute for a shorter code. Beyond ``RESIDUAL_ROWS`` rows the residual is measured on a random sample of as many, so that a bit
     costs the same for any number of rows.
     """
 
     name = "scm-seq"
     description = "labels: semantic correlation maximisation, bit by bit"
-    nested = True
 
     sample_rows = RESIDUAL_ROWS
 

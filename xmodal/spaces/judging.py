@@ -29,10 +29,11 @@ Judge = Callable[[Ids, int], float]
 
 @dataclass(frozen=True)
 class Wall:
-    """What is searched: features ``(n, dim)`` of one modality and their codes."""
+    """What is searched: features ``(n, dim)`` of one modality, centred ones, and their codes."""
 
     modality: str
     features: Features
+    centred: Features
     index: CodeIndex
     code: ActiveCode
 
@@ -41,7 +42,8 @@ class Wall:
         encode = code.encode_images if modality == "image" else code.encode_texts
         planes = to_planes(encode(features))
         index = CodeIndex(code.hasher.bits, np.arange(len(features)), planes)
-        return cls(modality, features, index, code)
+        mean = code.hasher.image_mean_ if modality == "image" else code.hasher.text_mean_
+        return cls(modality, features, normalise(features - mean), index, code)
 
     def ranked(self, how: str, query: Features, k: int) -> Ids:
         """Places of the ``k`` nearest items to a feature ``(dim,)`` of the other modality."""
@@ -50,9 +52,8 @@ class Wall:
         if how != "features":
             read = None if how == "code" else self.features.__getitem__
             return rank(query, asks, self.index, self.modality, hasher, k, read).ids
-        means = {"image": hasher.image_mean_, "text": hasher.text_mean_}
-        items = normalise(self.features - means[self.modality])
-        return np.argsort(-(items @ (query - means[asks])), kind="stable")[:k]
+        mean = hasher.image_mean_ if asks == "image" else hasher.text_mean_
+        return np.argsort(-(self.centred @ (query - mean)), kind="stable")[:k]
 
     def measure(self, queries: Features, asking: Ids, k: int, judge: Judge) -> dict[str, Measure]:
         """What each of ``RANKINGS`` is worth to the queries of the places ``asking``."""
