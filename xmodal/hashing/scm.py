@@ -110,8 +110,8 @@ class ScmSeq(SCM):
     The objective ‖sgn(ΦxWx) sgn(ΦyWy)ᵀ − kS‖² has a residual form: after each bit
     C ← C − (Φxᵀ sgn(Φx wx))(Φyᵀ sgn(Φy wy))ᵀ. The factor k of S is the full length: each bit of a
     long code takes little away, so that its first bits say nearly the same, and a prefix is no
-    substitute for a shorter code. Beyond ``RESIDUAL_ROWS`` rows the residual is measured on a random sample of as many, so that a bit
-    costs the same for any number of rows.
+    substitute for a shorter code. Beyond ``RESIDUAL_ROWS`` rows the residual is measured on a
+    random sample of as many, so that a bit costs the same for any number of rows.
     """
 
     name = "scm-seq"
