@@ -1,27 +1,28 @@
-"""Replaces the code of a library again and again, until it is killed: `python swapper.py FILE`."""
+"""Trains a library again and again, until it is killed: `python swapper.py FILE`."""
 
 import itertools
 import sys
 
-from xmodal.encoders.background import load_background
-from xmodal.hashing import create_hasher
-from xmodal.spaces import code
-from xmodal.store.database import Database
+from xmodal.library import Library
+from xmodal.spaces import code, training
+from xmodal.spaces.recipe import Recipe
 
 
 def main(file: str) -> None:
-    from toy import ToyEncoder
-
     code.CODING_BATCH = code.SEGMENT_CODES = 16  # many transactions: more moments to be killed in
-    background = load_background(ToyEncoder())
-    database = Database.open(file, create=False)
-    print("started", flush=True)
-    with database.writer():
-        for seed in itertools.count():
-            code.discard_unfinished(database, 1)
-            hasher = create_hasher("itq", bits=64, seed=seed)
-            hasher.fit(background.picture_features, background.word_features)
-            code.replace_code(database, 1, hasher, "itq", trained_on={"pictures": 200})
+    training.choose_recipe = lambda rows, background, bits, seed: Recipe(bits, bits // 2)
+    append = code.append_codes
+
+    def tell_and_append(*arguments: object) -> None:
+        print("coding", flush=True)
+        append(*arguments)  # type: ignore[arg-type]
+
+    code.append_codes = tell_and_append
+    with Library.open(file) as library:
+        for bits in itertools.cycle((32, 64)):
+            print("learning", flush=True)
+            library.train(bits)
+            print("trained", flush=True)
 
 
 if __name__ == "__main__":

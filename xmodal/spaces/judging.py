@@ -21,7 +21,7 @@ from xmodal.store.features import read_features
 from xmodal.store.models import HasherRecord, ItemKeyword, Keyword
 
 # Queries of one kind, drawn at random; more narrow the interval below what a user would notice.
-MAX_QUERIES = 500
+MAX_QUERIES = 300
 RANKINGS = ("features", "code", "both")
 Judge = Callable[[Ids, int], float]
 """What a ranking (places of items, best first) is worth to the query of that place."""
