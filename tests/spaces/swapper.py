@@ -10,7 +10,7 @@ from xmodal.spaces.recipe import Recipe
 
 def main(file: str) -> None:
     code.CODING_BATCH = code.SEGMENT_CODES = 16  # many transactions: more moments to be killed in
-    training.choose_recipe = lambda rows, background, bits, seed: Recipe(bits, bits // 2)
+    training.choose_recipe = lambda rows, background, bits, seed: Recipe(bits, bits // 2, "lemon")
     append = code.append_codes
 
     def tell_and_append(*arguments: object) -> None:

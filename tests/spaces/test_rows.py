@@ -92,7 +92,7 @@ def test_halves_share_no_row_and_divide_the_labels_alike(session):
 def test_a_recipe_at_another_length_has_no_more_semantic_bits_than_rows_can_teach(session):
     labels = read_picture_labels(session, "keywords")
     rows = read_rows(session, 1, labels, ToyEncoder().encode_texts)
-    recipe = Recipe(128, 64)
-    assert recipe.at(64, rows) == Recipe(64, 32)
-    assert recipe.at(1024, rows) == Recipe(1024, 96)  # 200 rows
-    assert recipe.at(128, rows.part(np.arange(10))) == Recipe(128, 0)
+    recipe = Recipe(128, 64, "lemon")
+    assert recipe.at(64, rows) == Recipe(64, 32, "lemon")
+    assert recipe.at(1024, rows) == Recipe(1024, 96, "lemon")  # 200 rows
+    assert recipe.at(128, rows.part(np.arange(10))).name == "itq"

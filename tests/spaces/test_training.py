@@ -150,7 +150,7 @@ def test_an_impossible_code_length_is_an_error(large_library, bits):
         large_library.train(bits=bits)
 
 
-NOW, NEW, PLAIN = Recipe(128, 64), Recipe(128, 64, "rbf"), Recipe(128)
+NOW, NEW, PLAIN = Recipe(128, 64, "lemon"), Recipe(128, 48, "lemon"), Recipe(128)
 
 
 def _scores(mean: float, noise: float = 0.0) -> dict:
@@ -174,7 +174,7 @@ def test_the_rule_asks_for_more_than_chance(now, new, plain, used):
 
 
 def test_another_length_is_the_users_wish_but_the_better_code_of_that_length_is_used():
-    short, plain = Recipe(64, 32), Recipe(64)
+    short, plain = Recipe(64, 32, "lemon"), Recipe(64)
     scores = {NOW: _scores(0.8), short: _scores(0.7), plain: _scores(0.5)}
     assert decide(NOW, short, plain, scores).recipe == short
     scores[plain] = _scores(0.75)

@@ -28,13 +28,16 @@ MIN_TAUGHT = 4
 class Recipe:
     """What makes a code again from the same rows.
 
-    ``semantic_bits`` of the ``bits`` are learned from labels, with ``features`` ``linear`` or
-    ``rbf``; the others tell single pictures apart. Without semantic bits it is the plain code of
-    an untrained library. ``soft``: pictures without labels are given estimated ones.
+    ``semantic_bits`` of the ``bits`` are learned from labels by the hasher ``semantic``, with
+    ``features`` ``linear`` or ``rbf``; the others, by ``instance``, tell single pictures apart.
+    Without semantic bits it is the plain code of an untrained library. ``soft``: pictures without
+    labels are given estimated ones.
     """
 
     bits: int
     semantic_bits: int = 0
+    semantic: str = ""
+    instance: str = PLAIN
     features: str = "linear"
     soft: bool = False
     seed: int = 0
@@ -53,14 +56,19 @@ class Recipe:
         return asdict(self)
 
 
-def recipe_of(name: str, hasher: Hasher, trained_on: dict[str, Any]) -> Recipe:
+def recipe_of(hasher: Hasher, trained_on: dict[str, Any]) -> Recipe:
     """The recipe of a code in use; one from before recipes were kept has the first defaults."""
     if "recipe" in trained_on:
         return Recipe(**trained_on["recipe"])
-    if name == PLAIN:
+    if not isinstance(hasher, Fused):
         return Recipe(hasher.bits, seed=hasher.seed)
-    semantic = getattr(hasher, "semantic_bits", None) or hasher.bits // 16 * 8
-    return Recipe(hasher.bits, semantic, seed=hasher.seed)
+    return Recipe(
+        hasher.bits,
+        hasher.semantic_.bits,
+        hasher.semantic_.name,
+        hasher.instance_.name,
+        seed=hasher.seed,
+    )
 
 
 def learn(recipe: Recipe, rows: Rows, background: Background) -> Hasher:
@@ -70,22 +78,38 @@ def learn(recipe: Recipe, rows: Rows, background: Background) -> Hasher:
     the semantic half from the rows with labels, given or estimated, while the others tell it the
     means. What is said of a picture without a caption is its labels' names.
     """
-    spoken = np.concatenate([background.word_features, rows.captions, rows.classes])
-    instance = create_hasher("itq", bits=recipe.bits - recipe.semantic_bits, seed=recipe.seed)
-    instance.fit(np.concatenate([background.picture_features, rows.images]), spoken)
+    instance = _learn_instance(recipe, rows, background)
     if not recipe.semantic_bits:
         return instance
     labels = rows.labels
     if recipe.soft:
+        spoken = np.concatenate([background.word_features, rows.captions, rows.classes])
         labels = soft_labels(
             rows.images, rows.texts, rows.classes, labels, text_mean=spoken.mean(axis=0)
         )
+    parameters = {"features": recipe.features} if _takes_features(recipe.semantic) else {}
     semantic = create_hasher(
-        "lemon", bits=recipe.semantic_bits, seed=recipe.seed, features=recipe.features
+        recipe.semantic, bits=recipe.semantic_bits, seed=recipe.seed, **parameters
     )
     semantic.fit(rows.images, rows.texts_with(labels), labels)
     own = np.concatenate([rows.captions, rows.classes])
     return Fused.join(semantic, instance, rows.images, own)
+
+
+def _learn_instance(recipe: Recipe, rows: Rows, background: Background) -> Hasher:
+    bits = recipe.bits - recipe.semantic_bits
+    hasher = create_hasher(recipe.instance, bits=bits, seed=recipe.seed)
+    alone = np.concatenate([background.word_features, rows.classes])
+    if not hasher.needs_pairs:
+        return hasher.fit(
+            np.concatenate([background.picture_features, rows.images]),
+            np.concatenate([alone, rows.captions]),
+        )
+    # A row for each caption with its picture, then what stands alone, with NaN beside it.
+    pictures = np.concatenate([background.picture_features, rows.images[~rows.captioned]])
+    images = np.concatenate([rows.images[rows.caption_of], pictures, np.full_like(alone, np.nan)])
+    texts = np.concatenate([rows.captions, np.full_like(pictures, np.nan), alone])
+    return hasher.fit(images, texts)
 
 
 def choose_recipe(rows: Rows, background: Background, bits: int, seed: int) -> Recipe | None:
@@ -112,7 +136,8 @@ def choose_recipe(rows: Rows, background: Background, bits: int, seed: int) -> R
         consider(recipe)
     if best is None:
         return None
-    consider(replace(best, features="rbf"))
+    if _takes_features(best.semantic):
+        consider(replace(best, features="rbf"))
     if rows.captioned.any():
         for share in SHARES[1:]:
             semantic = _semantic_bits(bits, share, rows, best.soft)
@@ -127,10 +152,17 @@ def worth(scores: Scores) -> float:
 
 
 def _soft_or_not(rows: Rows, bits: int, seed: int) -> Iterator[Recipe]:
+    halves = create_hasher(TRAINED, bits=bits)
+    assert isinstance(halves, Fused)
     for soft in (False, True):
         if soft and rows.labelled.all():
             return
-        yield Recipe(bits, _semantic_bits(bits, SHARES[0], rows, soft), soft=soft, seed=seed)
+        semantic_bits = _semantic_bits(bits, SHARES[0], rows, soft)
+        yield Recipe(bits, semantic_bits, halves.semantic, halves.instance, soft=soft, seed=seed)
+
+
+def _takes_features(name: str) -> bool:
+    return "features" in create_hasher(name).get_params()
 
 
 def _semantic_bits(bits: int, share: float, rows: Rows, soft: bool) -> int:

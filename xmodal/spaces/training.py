@@ -66,7 +66,7 @@ def train(
         active = code_in_use(session, encoder_id)
         found = read_picture_labels(session, labels)
         present = present_pictures(session, encoder_id)
-        now = recipe_of(active.name, active.hasher, active.trained_on)
+        now = recipe_of(active.hasher, active.trained_on)
         bits = _checked_bits(bits if bits is not None else now.bits)
         missing = found.too_few(present)
         if missing is None and len(present) < MIN_ROWS:

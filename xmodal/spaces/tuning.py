@@ -40,7 +40,7 @@ def tune(
     check_keep(keep)
     with database.session() as session:
         active = code_in_use(session, encoder_id)
-        now = recipe_of(active.name, active.hasher, active.trained_on)
+        now = recipe_of(active.hasher, active.trained_on)
         found = read_picture_labels(session, labels)
         present = present_pictures(session, encoder_id)
         missing = found.too_few(present)
