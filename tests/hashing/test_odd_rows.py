@@ -75,3 +75,18 @@ def test_columns_of_very_different_size_are_coded(hasher, pairs):
     size = np.logspace(-4, 4, 32, dtype=np.float32)
     odd = type(pairs)(size * pairs.images, size * pairs.texts, pairs.labels)
     assert _codes_all(hasher.fit(odd.images, odd.texts, odd.labels), odd)
+
+
+@pytest.mark.filterwarnings("error")
+def test_values_beyond_single_precision_are_named(hasher, pairs):
+    images = pairs.images.astype(np.float64)
+    images[100, 3] = 1e300
+    with pytest.raises(HasherError, match=r"images: expected finite .*found inf in row 100"):
+        hasher.fit(images, pairs.texts, pairs.labels)
+
+
+def test_whole_numbers_and_lists_are_accepted(hasher, pairs):
+    images, texts = (np.rint(10 * f).astype(np.int16) for f in (pairs.images, pairs.texts))
+    hasher.fit(images, texts, pairs.labels.astype(bool))
+    as_lists = hasher.encode_images(images[:5].tolist())
+    np.testing.assert_array_equal(as_lists, hasher.encode_images(images[:5]))

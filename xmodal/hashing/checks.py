@@ -70,11 +70,12 @@ def scan_features(
     total, bad, first = Total(0, np.zeros(features.shape[1])), 0, ""
 
     def look(part: slice) -> tuple[Total, int, str]:
-        return _look(float_rows(features, part), part.start, missing)
+        with np.errstate(over="ignore"):  # a float64 beyond float32 becomes inf, reported as such
+            rows = float_rows(features, part)
+        return _look(rows, part.start, missing)
 
-    with np.errstate(over="ignore"):  # a float64 beyond float32 becomes inf, reported as such
-        for found, unusable, where in in_order(look, slices(len(features))):
-            total, bad, first = total + found, bad + unusable, first or where
+    for found, unusable, where in in_order(look, slices(len(features))):
+        total, bad, first = total + found, bad + unusable, first or where
     if bad:
         allowed = " (a missing row is NaN in every column)" if missing else ""
         raise HasherError(
