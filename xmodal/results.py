@@ -83,7 +83,7 @@ class TrainReport:
     now; both were learned anew from the same half of the pictures and asked about the other.
     ``by_label`` and ``by_caption`` are what the second has before the first, None where nothing can
     tell. ``replaced`` says whether a new code is in use, ``reason`` why. ``pictures`` have labels,
-    ``unlabelled`` have none.
+    ``unlabelled`` have none; ``asked`` of both were held out for the comparison.
     """
 
     hasher: str
@@ -92,6 +92,7 @@ class TrainReport:
     labels: str
     pictures: int
     unlabelled: int
+    asked: int
     keywords: list[str]
     before: Quality
     after: Quality

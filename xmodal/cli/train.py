@@ -73,7 +73,7 @@ def train(
 
 def _facts(report: "TrainReport", dry_run: bool) -> list[tuple[str, Cell]]:
     code = f"{report.hasher}, {report.bits} bits"
-    state = f"in use now, before {report.previous}" if report.replaced else "stays in use"
+    state = f"in use now, instead of {report.previous}" if report.replaced else "stays in use"
     before, after = report.before, report.after
     facts: list[tuple[str, Cell]] = [
         ("code", f"{code}, {state}" + (" (dry run)" if dry_run else "")),
@@ -84,17 +84,20 @@ def _facts(report: "TrainReport", dry_run: bool) -> list[tuple[str, Cell]]:
             f"{'keywords' if report.labels == 'keywords' else 'labels'}, "
             f"{report.unlabelled:,} without",
         ),
+        ("compared on", f"{report.asked:,} of them, held out from both codes; 1 is perfect"),
     ]
     if before.text_to_image is not None:
+        half = after.half_width
         facts += [
-            ("words to pictures", _change(before.text_to_image, after.text_to_image)),
-            ("pictures to words", _change(before.image_to_text, after.image_to_text)),
+            ("words to pictures", _change(before.text_to_image, after.text_to_image, half)),
+            ("pictures to words", _change(before.image_to_text, after.image_to_text, half)),
             ("by keywords" if report.labels == "keywords" else "by labels", told(report.by_label)),
         ]
     if before.caption_to_image is not None:
+        half = after.caption_half_width
         facts += [
-            ("caption to picture", _change(before.caption_to_image, after.caption_to_image)),
-            ("picture to caption", _change(before.image_to_caption, after.image_to_caption)),
+            ("caption to picture", _change(before.caption_to_image, after.caption_to_image, half)),
+            ("picture to caption", _change(before.image_to_caption, after.image_to_caption, half)),
             ("by captions", told(report.by_caption)),
         ]
     return [*facts, ("seconds", f"{report.seconds:,.1f}")]
@@ -117,5 +120,5 @@ def told(difference: "Difference | None") -> str:
     return f"no clear difference, {mean:+.3f} ± {half:.3f}"
 
 
-def _change(before: float | None, after: float | None) -> str:
-    return " → ".join("–" if value is None else f"{value:.3f}" for value in (before, after))
+def _change(before: float | None, after: float | None, half: float | None) -> str:
+    return f"{before:.3f} → {after:.3f} ± {half:.3f}"

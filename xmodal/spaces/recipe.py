@@ -20,6 +20,8 @@ SHARES = (1 / 2, 1 / 4, 3 / 4)
 CHOICE_ROWS = 6_000
 # The shortest semantic code, and with it the rows that must teach it.
 MIN_SEMANTIC = 8
+# Share of labelled rows beyond which estimates for the others change nothing.
+ENOUGH_LABELLED = 0.9
 # Labelled rows below which no estimate can be calibrated.
 MIN_TAUGHT = 4
 
@@ -155,7 +157,7 @@ def _soft_or_not(rows: Rows, bits: int, seed: int) -> Iterator[Recipe]:
     halves = create_hasher(TRAINED, bits=bits)
     assert isinstance(halves, Fused)
     for soft in (False, True):
-        if soft and rows.labelled.all():
+        if soft and rows.labelled.mean() > ENOUGH_LABELLED:
             return
         semantic_bits = _semantic_bits(bits, SHARES[0], rows, soft)
         yield Recipe(bits, semantic_bits, halves.semantic, halves.instance, soft=soft, seed=seed)

@@ -106,6 +106,7 @@ def train(
         labels=found.source,
         pictures=int(rows.labelled.sum()),
         unlabelled=int((~rows.labelled).sum()),
+        asked=len(held),
         keywords=rows.names,
         before=before,
         after=after,
