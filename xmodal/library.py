@@ -317,12 +317,12 @@ class Library:
 
     def _learning(
         self, database: Database, encoder: str | None
-    ) -> tuple[int, Background, Callable[[Sequence[str]], Features]]:
-        """The feature space to learn in, what it looks like, and what encodes texts of it."""
+    ) -> tuple[int, Background, Callable[[Sequence[str]], Features], Notify]:
+        """The space to learn in, what it looks like, what encodes its texts, and whom to tell."""
         with database.session() as session:
             space = space_for_search(session, encoder)
         loaded = self._encoder(space)
-        return space.id, self._background(loaded), loaded.encode_texts
+        return space.id, self._background(loaded), loaded.encode_texts, self._notify
 
     def _background(self, encoder: Encoder) -> Background:
         return load_background(encoder, self._notify)

@@ -23,6 +23,8 @@ EncodeTexts = Callable[[Sequence[str]], Features]
 MAX_PICTURES = 20_000
 # Of one picture; more tell little that is new.
 MAX_CAPTIONS = 5
+# Pictures from which on learning takes longer than a user waits without a word.
+MANY = 2_000
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,12 @@ def read_rows(
     if not len(classes):
         classes = np.empty((0, images.shape[1]), np.float32)
     return Rows(images, captions, caption_of, matrix, classes, usable.names)
+
+
+def announce(rows: Rows, notify: Callable[[str], None]) -> None:
+    """Tell whoever waits that learning from these rows takes a while, where it does."""
+    if len(rows.images) >= MANY:
+        notify(f"learning codes from {len(rows.images):,} pictures, a minute or more …")
 
 
 def present_pictures(session: Session, encoder_id: int) -> Ids:

@@ -1,6 +1,7 @@
 """``train``: a supervised code from what people wrote, put in use only if it answers better."""
 
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -14,7 +15,7 @@ from xmodal.results import Difference, Quality, TrainReport
 from xmodal.spaces.code import ActiveCode, active_code, discard_unfinished, replace_code
 from xmodal.spaces.labels import read_picture_labels
 from xmodal.spaces.recipe import MIN_SEMANTIC, Recipe, choose_recipe, learn, recipe_of
-from xmodal.spaces.rows import EncodeTexts, Rows, present_pictures, read_rows
+from xmodal.spaces.rows import EncodeTexts, Rows, announce, present_pictures, read_rows
 from xmodal.spaces.trial import Scores, gain, halves, judge
 from xmodal.store.database import Database
 
@@ -36,6 +37,7 @@ def train(
     encoder_id: int,
     background: Background,
     encode: EncodeTexts,
+    notify: Callable[[str], None],
     *,
     labels: str,
     bits: int | None,
@@ -75,6 +77,7 @@ def train(
     # A plain code of another length needs no labels, only captions to be judged by.
     if missing and (bits == now.bits or len(np.unique(rows.caption_of)) < MIN_ROWS):
         raise missing
+    announce(rows, notify)
     learned, held = halves(rows, seed)
     part = rows.part(learned)
     now = now.at(now.bits, part)  # these labels may be fewer than it was learned from

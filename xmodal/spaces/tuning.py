@@ -1,7 +1,7 @@
 """``tune``: how many bits a library needs, read from codes of several lengths on its pictures."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from xmodal.encoders.background import Background
 from xmodal.errors import UsageError
@@ -10,7 +10,7 @@ from xmodal.evaluate.bits import BitsChoice, both_directions, check_keep, weigh_
 from xmodal.results import LengthQuality, LengthStep, TuneReport
 from xmodal.spaces.labels import KEYWORDS, read_picture_labels
 from xmodal.spaces.recipe import Recipe, choose_recipe, learn, recipe_of
-from xmodal.spaces.rows import EncodeTexts, present_pictures, read_rows
+from xmodal.spaces.rows import EncodeTexts, announce, present_pictures, read_rows
 from xmodal.spaces.training import MIN_ROWS, code_in_use, difference_of
 from xmodal.spaces.trial import halves, judge
 from xmodal.store.database import Database
@@ -23,6 +23,7 @@ def tune(
     encoder_id: int,
     background: Background,
     encode: EncodeTexts,
+    notify: Callable[[str], None],
     *,
     labels: str,
     keep: float,
@@ -52,6 +53,7 @@ def tune(
             f"needed are captions or {found.kind} on {MIN_ROWS} pictures. Add them with "
             "`xmodal index FOLDER --captions FILE.csv`"
         )
+    announce(rows, notify)
     learned, held = halves(rows, seed)
     part = rows.part(learned)
     recipe = now if now.semantic_bits else Recipe(now.bits, seed=seed)
