@@ -15,7 +15,7 @@ BITS = 16
 STREAMING = [info.name for info in list_hashers() if info.streams]
 # Small differences turn into other codes that are as good: by a choice between near equals in a
 # rotation or a sequence, by directions that tell nothing, or by codes that are learned in chunks.
-AS_GOOD = {"itq", "isohash", "splh", "scm-orth", "lemon"}
+AS_GOOD = {"itq", "pair-itq", "isohash", "splh", "scm-orth", "lemon", "posterior-itq", "fused"}
 
 
 @pytest.fixture(params=STREAMING)

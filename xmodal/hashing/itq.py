@@ -63,7 +63,7 @@ class ITQ(LinearHasher):
         self.image_projection_ = self.text_projection_ = projection
 
 
-def shared_directions(cx: Doubles, cy: Doubles, dim: int) -> Doubles:
+def shared_directions(cx: Doubles, cy: Doubles, dim: int, evening: float = EVENING) -> Doubles:
     """The ``dim`` leading directions in which both modalities vary, evened out: ``(d, k)``.
 
     ``k`` is less than ``dim`` where the data span, or share, fewer dimensions.
@@ -76,7 +76,7 @@ def shared_directions(cx: Doubles, cy: Doubles, dim: int) -> Doubles:
     kept = np.flatnonzero(values > NEGLIGIBLE * values[-1])[::-1][:dim]
     basis = vectors[:, kept]
     variance = sum(np.diag(basis.T @ c @ basis) / np.trace(basis.T @ c @ basis) for c in (cx, cy))
-    return basis * variance ** (-EVENING / 2)
+    return basis * variance ** (-evening / 2)
 
 
 def _fair_weight(rows: Doubles) -> float:

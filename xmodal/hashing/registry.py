@@ -18,6 +18,7 @@ _HASHERS = {
     "isohash": "xmodal.hashing.isohash:IsoHash",
     "sh": "xmodal.hashing.sh:SpectralHashing",
     "agh": "xmodal.hashing.agh:AnchorGraphHashing",
+    "pair-itq": "xmodal.hashing.pair_itq:PairITQ",
     "cca-itq": "xmodal.hashing.cca_itq:CCAITQ",
     "ssh": "xmodal.hashing.ssh:SSH",
     "splh": "xmodal.hashing.ssh:SPLH",
@@ -28,6 +29,7 @@ _HASHERS = {
     "lemon": "xmodal.hashing.lemon:Lemon",
     "triplet": "xmodal.hashing.triplet:Triplet",
     "mlp": "xmodal.hashing.mlp:MLP",
+    "posterior-itq": "xmodal.hashing.posterior_itq:PosteriorITQ",
     "fused": "xmodal.hashing.fused:Fused",
     "quantised": "xmodal.hashing.quantised:Quantised",
 }
@@ -50,8 +52,8 @@ class HasherInfo:
 def list_hashers() -> list[HasherInfo]:
     """All hashers.
 
-    >>> [hasher.name for hasher in list_hashers() if "labels" in hasher.needs]
-    ['ssh', 'splh', 'scm-orth', 'scm-seq', 'batch', 'dlfh', 'lemon', 'triplet', 'mlp', 'fused']
+    >>> [hasher.name for hasher in list_hashers() if "labels" not in hasher.needs]
+    ['lsh', 'pcah', 'itq', 'isohash', 'sh', 'agh', 'pair-itq', 'cca-itq', 'quantised']
     """
     found = []
     for name in _HASHERS:

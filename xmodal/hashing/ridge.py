@@ -1,13 +1,19 @@
 """Ridge regression from features to codes, from sums to which further rows can be added."""
 
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from xmodal.hashing.chunks import RowNumbers
 from xmodal.hashing.moments import Moments
 from xmodal.hashing.rotation import Doubles
 
 # A column whose spread is below this share of the largest is constant up to rounding.
 CONSTANT = 1e-6
+# A row that decides its own prediction alone has no other; it keeps this share of the residual.
+SELF_ALONE = 1e-6
 
 
 class RidgeSums:
@@ -30,13 +36,43 @@ class RidgeSums:
         """Take in rows of which the moments are known."""
         self._moments.merge(moments)
 
+    def add_rows(self, numbers: RowNumbers, moments: Callable[[RowNumbers], Moments]) -> None:
+        """Take in rows by their numbers; ``moments`` gives those of a chunk, as :meth:`of` does."""
+        self._moments.add(numbers, moments)
+
     def solve(self, ridges: ArrayLike) -> list[tuple[Doubles, Doubles]]:
         """For each ridge ξ the map ``(dim, bits)`` and the offset ``(bits,)``.
 
         (ΦᵀΦ + ξI)⁻¹ΦᵀB of the features centred and scaled to unit variance, both folded into the
-        result, so that ``features @ map + offset`` is near the codes. One eigendecomposition
-        serves all ξ.
+        result, so that ``features @ map + offset`` is near the centred codes. One
+        eigendecomposition serves all ξ.
         """
+        turned = self._turned()
+        found = []
+        for ridge in np.atleast_1d(ridges):
+            matrix = turned.axes @ (turned.target / (turned.values + ridge)[:, None])
+            found.append((matrix, -turned.mean @ matrix))
+        return found
+
+    def left_out(
+        self, features: NDArray[np.floating], codes: NDArray[np.floating], ridges: ArrayLike
+    ) -> Iterator[Doubles]:
+        """For each ridge what rows that were added would be mapped to without themselves.
+
+        The prediction without row i is bᵢ − (bᵢ − b̂ᵢ) / (1 − hᵢ), h the diagonal of the hat matrix
+        (Allen, *Technometrics* 1974): float64 ``(n, bits)``, centred as the codes are.
+        """
+        turned = self._turned()
+        rows = (features - turned.mean) @ turned.axes
+        wanted = codes - self._moments.mean[self._dim :]
+        for ridge in np.atleast_1d(ridges):
+            shrunk = 1 / (turned.values + ridge)
+            fitted = rows @ (turned.target * shrunk[:, None])
+            hat = rows**2 @ shrunk + 1 / self._moments.rows
+            yield wanted - (wanted - fitted) / np.maximum(1 - hat, SELF_ALONE)[:, None]
+
+    def _turned(self) -> "_Turned":
+        """The normal equations along the eigenvectors of ΦᵀΦ, of features of unit variance."""
         known, dim = self._moments, self._dim
         mean, gram = known.mean[:dim], known.scatter[:dim, :dim]
         spread = np.sqrt(np.maximum(np.diag(gram), 0) / known.rows)
@@ -44,10 +80,13 @@ class RidgeSums:
         scale = np.where(varies, 1 / np.where(varies, spread, 1.0), 0.0)
         cross = scale[:, None] * known.scatter[:dim, dim:]
         values, vectors = np.linalg.eigh(scale[:, None] * gram * scale)
-        values = np.maximum(values, 0)[:, None]
-        target = vectors.T @ cross
-        found = []
-        for ridge in np.atleast_1d(ridges):
-            matrix = scale[:, None] * (vectors @ (target / (values + ridge)))
-            found.append((matrix, -mean @ matrix))
-        return found
+        return _Turned(mean, scale[:, None] * vectors, np.maximum(values, 0), vectors.T @ cross)
+
+
+class _Turned(NamedTuple):
+    """``(features - mean) @ axes`` are coordinates in which ΦᵀΦ is diagonal: its ``values``."""
+
+    mean: Doubles
+    axes: Doubles
+    values: Doubles
+    target: Doubles

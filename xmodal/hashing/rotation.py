@@ -6,6 +6,20 @@ from numpy.typing import NDArray
 Doubles = NDArray[np.float64]
 
 
+# Variance below this share of the largest is rounding, not data.
+NEGLIGIBLE = 1e-9
+
+
+def evened_axes(covariance: Doubles, dim: int, evening: float) -> Doubles:
+    """The at most ``dim`` leading principal axes, each times variance^(−evening / 2): ``(d, k)``.
+
+    Signs after a rotation tell all axes equally; evened out they tell more of the finer ones.
+    """
+    values, vectors = np.linalg.eigh(covariance)
+    kept = np.flatnonzero(values > NEGLIGIBLE * values[-1])[::-1][:dim]
+    return vectors[:, kept] * (values[kept] / values[-1]) ** (-evening / 2)
+
+
 def random_frame(dim: int, bits: int, rng: np.random.Generator) -> Doubles:
     """Orthonormal blocks side by side, ``(dim, bits)``: one random rotation for every ``dim`` bits.
 

@@ -4,17 +4,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from xmodal.errors import HasherError
+from xmodal.hashing.calibration import calibrate, sigmoid
 from xmodal.hashing.rotation import Doubles, unit_rows
 
 Floats = NDArray[np.float32]
 
-# Weight of the ridge that draws the calibration of one class to that of all: a class of a few
-# positives has the common one, a class of hundreds its own.
-POOLING = 1.0
 # Candidates for the ridge of the learned scores, for rows of unit length.
 RIDGES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
-NEWTON_STEPS = 50
-TOLERANCE = 1e-6
 
 
 def soft_labels(
@@ -80,9 +76,9 @@ def soft_labels(
             f"{int(labelled.sum())} labelled rows"
         )
     stacked = np.stack(scores, axis=2)
-    weights, offset = _calibrate(stacked[labelled], taught)
+    weights, offset = calibrate(stacked[labelled], taught)
     free = ~labelled & ~(np.isnan(x[:, 0]) & np.isnan(y[:, 0]))
-    known[free] = _sigmoid(np.einsum("ncs,cs->nc", stacked[free], weights) + offset)
+    known[free] = sigmoid(np.einsum("ncs,cs->nc", stacked[free], weights) + offset)
     return known
 
 
@@ -115,48 +111,6 @@ def _learned(rows: Doubles, labelled: NDArray[np.bool_], labels: Doubles) -> Dou
 def _standardised(scores: Doubles) -> Doubles:
     spread = scores.std(axis=0)
     return (scores - scores.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
-
-
-def _calibrate(scores: Doubles, labels: Doubles) -> tuple[Doubles, Doubles]:
-    """Weights ``(c, s)`` and offsets ``(c,)`` of scores ``(n, c, s)``; see :func:`soft_labels`."""
-    positives = labels.sum(axis=0)
-    high = (positives + 1) / (positives + 2)
-    low = 1 / (len(labels) - positives + 2)
-    targets = labels * high + (1 - labels) * low
-    rate = targets.mean(axis=0)
-    prior = np.broadcast_to(np.log(rate / (1 - rate)), targets.shape)
-    # One column: all classes as if they were one, apart from their frequencies.
-    pooled = _logistic(
-        scores.reshape(-1, 1, scores.shape[2]), targets.reshape(-1, 1), prior.reshape(-1, 1), 0.0
-    )
-    base = prior + scores @ pooled[0, :-1] + pooled[0, -1]
-    found = pooled + _logistic(scores, targets, base, POOLING)
-    return found[:, :-1], found[:, -1] + prior[0]
-
-
-def _logistic(scores: Doubles, targets: Doubles, base: Doubles, ridge: float) -> Doubles:
-    """Weights and offset w ``(c, s + 1)`` of σ(wᵀ[scores, 1] + base), by Newton's method.
-
-    ``ridge``/2 · ‖w‖² is added to the loss of each class.
-    """
-    rows = np.concatenate([scores, np.ones((*scores.shape[:2], 1))], axis=2)
-    count = rows.shape[2]
-    found = np.zeros((rows.shape[1], count))
-    for _ in range(NEWTON_STEPS):
-        p = _sigmoid(np.einsum("ncs,cs->nc", rows, found) + base)
-        gradient = np.einsum("ncs,nc->cs", rows, targets - p) - ridge * found
-        curvature = np.einsum("ncs,nc,nct->cst", rows, p * (1 - p), rows, optimize=True)
-        curvature += (ridge + TOLERANCE) * np.eye(count)
-        step = np.linalg.solve(curvature, gradient[:, :, None])[:, :, 0]
-        # Far from the solution a full step may overshoot; the scores have variance 1.
-        found += step / np.maximum(np.abs(step).max(axis=1, keepdims=True), 1.0)
-        if np.abs(step).max() < TOLERANCE:
-            break
-    return found
-
-
-def _sigmoid(values: Doubles) -> Doubles:
-    return 1 / (1 + np.exp(-np.clip(values, -30, 30)))
 
 
 def _features(values: ArrayLike, name: str) -> Floats:

@@ -14,6 +14,8 @@ from xmodal.spaces.rows import Rows
 from xmodal.spaces.trial import Scores, halves, judge
 
 PLAIN, TRAINED = "itq", "fused"
+# The instance half: a library's pictures and words share a space, and few of them may be pairs.
+INSTANCE = "pair-itq"
 # Shares of the bits that the semantic half may get; the first is the one to begin with.
 SHARES = (1 / 2, 1 / 4, 3 / 4)
 # Rows that the choice is made on.
@@ -160,7 +162,7 @@ def _soft_or_not(rows: Rows, bits: int, seed: int) -> Iterator[Recipe]:
         if soft and rows.labelled.mean() > ENOUGH_LABELLED:
             return
         semantic_bits = _semantic_bits(bits, SHARES[0], rows, soft)
-        yield Recipe(bits, semantic_bits, halves.semantic, halves.instance, soft=soft, seed=seed)
+        yield Recipe(bits, semantic_bits, halves.semantic, INSTANCE, soft=soft, seed=seed)
 
 
 def _takes_features(name: str) -> bool:
