@@ -16,6 +16,8 @@ from xmodal.spaces.trial import Scores, halves, judge
 PLAIN, TRAINED = "itq", "fused"
 # The instance half: a library's pictures and words share a space, and few of them may be pairs.
 INSTANCE = "pair-itq"
+# The semantic half beside that of ``fused``: which of the two is better depends on the library.
+OTHER_SEMANTIC = "lemon"
 # Shares of the bits that the semantic half may get; the first is the one to begin with.
 SHARES = (1 / 2, 1 / 4, 3 / 4)
 # Rows that the choice is made on.
@@ -62,7 +64,7 @@ class Recipe:
 
 def recipe_of(hasher: Hasher, trained_on: dict[str, Any]) -> Recipe:
     """The recipe of a code in use; one from before recipes were kept has the first defaults."""
-    if "recipe" in trained_on:
+    if "semantic" in trained_on.get("recipe", {}):
         return Recipe(**trained_on["recipe"])
     if not isinstance(hasher, Fused):
         return Recipe(hasher.bits, seed=hasher.seed)
@@ -119,8 +121,9 @@ def _learn_instance(recipe: Recipe, rows: Rows, background: Background) -> Hashe
 def choose_recipe(rows: Rows, background: Background, bits: int, seed: int) -> Recipe | None:
     """The recipe that does best on a third of ``rows``, learned from the others; None without.
 
-    One number is changed at a time, from the plainest on: estimated labels, then features, then
-    the share of the semantic bits where captions can tell what a smaller instance half costs.
+    One thing is changed at a time, from the plainest on: estimated labels, then the semantic
+    hasher, then its features, then the share of the semantic bits where captions can tell what a
+    smaller instance half costs.
     """
     rows = _some(rows, seed)
     learned, held = halves(rows, seed, share=2 / 3)
@@ -140,6 +143,7 @@ def choose_recipe(rows: Rows, background: Background, bits: int, seed: int) -> R
         consider(recipe)
     if best is None:
         return None
+    consider(replace(best, semantic=OTHER_SEMANTIC))
     if _takes_features(best.semantic):
         consider(replace(best, features="rbf"))
     if rows.captioned.any():
