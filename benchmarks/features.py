@@ -33,7 +33,14 @@ from xmodal.hashing.rotation import unit_rows
 from xmodal.ingest.decode import decode_image
 
 MAPPED_BY = 1_000
-FLICKR_NOUNS = """
+FLICKR_NOUNS = 30
+# A keyword with fewer pictures than this leaves too few of them for each part of a split.
+MIN_PICTURES = 60
+BATCH = 32
+RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
+DC = "{http://purl.org/dc/elements/1.1/}"
+# Nouns that name what a photograph shows; the most frequent of them are Flickr8k's keywords.
+NOUNS = """
     man dog people woman boy girl child person water group beach street grass snow field ball
     mountain rock bike player crowd building car park air shirt hat pool ocean tree wall road hill
     lake soccer bench football baby horse bird swing boat sand river skateboard face

@@ -101,8 +101,7 @@ class PosteriorITQ(FeatureHasher):
         self.rotation_ = axes @ itq_rotation(unit_rows(both @ axes), weights, self.bits, rng)
         signs = np.where(both @ self.rotation_ > 0, 1.0, -1.0)
         gram = signs.T @ signs + DECODING_RIDGE * len(signs) * np.eye(self.bits)
-        decoding: Doubles = np.linalg.solve(gram, signs.T @ both)
-        self.decoding_ = decoding.T
+        self.decoding_ = np.asarray(np.linalg.solve(gram, signs.T @ both).T, np.float64)
 
     def _learn_probabilities(self, modality: Modality) -> None:
         """From the sums of a modality the map from features to logits of probabilities."""
