@@ -103,6 +103,23 @@ def test_scores_left_out_equal_those_of_a_fit_without_the_row():
         np.testing.assert_allclose(found[row], expected, atol=0.02)
 
 
+def test_picture_with_several_texts_is_left_out_with_all_of_them(pairs_of):
+    pairs = pairs_of(rows=300, dim=64, classes=8, seed=4)
+    once = create_hasher("posterior-itq", bits=16)
+    once.fit(pairs.images[:150], pairs.texts[:150], pairs.labels[:150])
+    noise = np.random.default_rng(0).normal(size=(4, 150, 64))
+    texts = np.concatenate([pairs.texts[:150], *(pairs.texts[:150] + noise)])
+    often = create_hasher("posterior-itq", bits=16)
+    often.fit(np.tile(pairs.images[:150], (5, 1)), texts, np.tile(pairs.labels[:150], (5, 1)))
+    unseen = pairs.part(slice(150, 300))
+    said = [
+        sigmoid(super(type(h), h)._project(unseen.images, "image")).max(axis=1).mean()
+        for h in (once, often)
+    ]
+    assert abs(said[0] - said[1]) < 0.05  # five times the same is not five times as sure
+    assert _label_map(often, unseen) > _label_map(once, unseen) - 0.02
+
+
 def test_calibration_of_a_rare_class_is_that_of_all():
     rng = np.random.default_rng(1)
     truth = rng.random((2000, 3)) < np.array([0.3, 0.3, 0.001])

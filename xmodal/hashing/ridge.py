@@ -12,8 +12,8 @@ from xmodal.hashing.rotation import Doubles
 
 # A column whose spread is below this share of the largest is constant up to rounding.
 CONSTANT = 1e-6
-# A row that decides its own prediction alone has no other; it keeps this share of the residual.
-SELF_ALONE = 1e-6
+# A row that decides its own prediction alone has no other one: its pull on it is bounded.
+ALONE = 1e-3
 
 
 class RidgeSums:
@@ -59,17 +59,24 @@ class RidgeSums:
     ) -> Iterator[Doubles]:
         """For each ridge what rows that were added would be mapped to without themselves.
 
-        The prediction without row i is bᵢ − (bᵢ − b̂ᵢ) / (1 − hᵢ), h the diagonal of the hat matrix
-        (Allen, *Technometrics* 1974): float64 ``(n, bits)``, centred as the codes are.
+        The prediction without row i is b̂ᵢ − hᵢ(bᵢ − b̂ᵢ) / (1 − hᵢ), h the diagonal of the hat
+        matrix (Allen, *Technometrics* 1974). Rows that are equal, a picture once for each of its
+        captions, are left out together: hᵢ times their number, and bᵢ their mean. Float64
+        ``(n, bits)``, centred as the codes are.
         """
         turned = self._turned()
         rows = (features - turned.mean) @ turned.axes
-        wanted = codes - self._moments.mean[self._dim :]
+        group = equal_rows(features)
+        count = np.bincount(group, minlength=len(group))[group]
+        wanted = np.zeros(codes.shape)
+        np.add.at(wanted, group, codes - self._moments.mean[self._dim :])
+        wanted = wanted[group] / count[:, None]
         for ridge in np.atleast_1d(ridges):
             shrunk = 1 / (turned.values + ridge)
             fitted = rows @ (turned.target * shrunk[:, None])
-            hat = rows**2 @ shrunk + 1 / self._moments.rows
-            yield wanted - (wanted - fitted) / np.maximum(1 - hat, SELF_ALONE)[:, None]
+            hat = count * (rows**2 @ shrunk + 1 / self._moments.rows)
+            pull = hat / np.maximum(1 - hat, ALONE)
+            yield fitted - pull[:, None] * (wanted - fitted)
 
     def _turned(self) -> "_Turned":
         """The normal equations along the eigenvectors of ΦᵀΦ, of features of unit variance."""
@@ -90,3 +97,15 @@ class _Turned(NamedTuple):
     axes: Doubles
     values: Doubles
     target: Doubles
+
+
+def equal_rows(values: NDArray[np.floating]) -> NDArray[np.int64]:
+    """For each row the number of the first row that equals it: int64 ``(n,)``.
+
+    A row of NaN, which is missing, equals no other.
+    """
+    rows = np.ascontiguousarray(values)
+    whole = rows.view(np.dtype((np.void, rows.dtype.itemsize * rows.shape[1]))).ravel()
+    _, first, inverse = np.unique(whole, return_index=True, return_inverse=True)
+    found: NDArray[np.int64] = np.where(np.isnan(rows[:, 0]), np.arange(len(rows)), first[inverse])
+    return found

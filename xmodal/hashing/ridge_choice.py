@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from xmodal.evaluate.metrics import average_precision, in_ranked_order, mean_of, rank_items
 from xmodal.hashing.base import MODALITIES, Modality
 from xmodal.hashing.checks import Floats
+from xmodal.hashing.ridge import equal_rows
 from xmodal.hashing.rotation import Doubles
 from xmodal.hashing.supervised import RidgeHasher, RidgeTraining
 
@@ -26,6 +27,7 @@ def choose_ridge(hasher: RidgeHasher, images: Floats, texts: Floats, labels: Flo
     by the maps. Two rows are relevant to one another if they share a label of at least a half.
     """
     fold = np.random.default_rng(hasher.seed).permutation(len(labels)) % FOLDS
+    fold = fold[equal_rows(images)]  # a picture that comes with several texts is held out with all
     paired = ~np.isnan(images[:, 0]) & ~np.isnan(texts[:, 0])
     quality = []
     for held_out in range(FOLDS):
