@@ -4,7 +4,7 @@ import numpy as np
 
 from xmodal.errors import HasherError
 from xmodal.hashing.base import MODALITIES
-from xmodal.hashing.checks import Reals
+from xmodal.hashing.checks import Reals, check_ridge
 from xmodal.hashing.features import FeatureHasher
 from xmodal.hashing.itq import ROTATION_ROWS
 from xmodal.hashing.pairs import PairSums, whitening
@@ -42,8 +42,7 @@ class CCAITQ(FeatureHasher):
         self.ridge = ridge
 
     def _start(self, images: Reals, texts: Reals, labels: Reals | None) -> PairSums:
-        if not 0 < self.ridge < np.inf:
-            raise HasherError(f"ridge: expected a number above 0, found {self.ridge!r}")
+        check_ridge(self.ridge)
         self._choose_features(images, texts, np.random.default_rng(self.seed))
         return PairSums(self, ROTATION_ROWS)
 

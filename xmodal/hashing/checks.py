@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xmodal.errors import HasherError
-from xmodal.hashing.chunks import float_rows, in_order, slices
+from xmodal.hashing.chunks import float_rows, in_order, rows_with_all, slices
 
 Floats = NDArray[np.float32]
 # An array of any real dtype, as it was given; rows are taken from it as float32.
@@ -158,6 +158,25 @@ def scan_fitting_labels(values: Any, name: str, rows: int, min_rows: int) -> Rea
     if not _differ(labels):
         raise HasherError(f"{name}: expected rows with different labels, found {known} equal rows")
     return labels
+
+
+def check_ridge(ridge: Any, *, none: bool = False) -> None:
+    """Refuse a ridge that is not a number above 0, or None where the hasher may choose."""
+    number = isinstance(ridge, int | float | np.number) and not isinstance(ridge, bool)
+    if (ridge is None and none) or (number and 0 < ridge < np.inf):
+        return
+    allowed = "None or a number above 0" if none else "a number above 0"
+    raise HasherError(f"ridge: expected {allowed}, found {ridge!r}")
+
+
+def check_enough_labelled(images: Reals, texts: Reals, labels: Reals, bits: int) -> None:
+    """Refuse fewer labelled rows than bits in either modality."""
+    for name, features in (("images", images), ("texts", texts)):
+        found = len(rows_with_all(labels, features))
+        if found <= bits:
+            raise HasherError(
+                f"{name}: expected more labelled rows than the {bits} bits, found {found}"
+            )
 
 
 def check_more_than_bits(rows: int, bits: int) -> None:

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from xmodal.errors import HasherError
 from xmodal.hashing.base import MODALITIES, Hasher, Modality
-from xmodal.hashing.checks import Floats, Reals
+from xmodal.hashing.checks import Floats, Reals, check_enough_labelled
 from xmodal.hashing.rotation import Doubles
 
 # The arrays of a head, float32, kept as image_mean_, text_mean_ and so on.
@@ -58,12 +58,7 @@ class MLP(Hasher):
     def _fit(self, images: Reals, texts: Reals, labels: Reals | None) -> None:
         assert labels is not None  # needs_labels: Hasher.fit has seen to it
         self._check_parameters()
-        for name, features in (("images", images), ("texts", texts)):
-            found = int((~np.isnan(labels[:, 0]) & ~np.isnan(features[:, 0])).sum())
-            if found <= self.bits:
-                raise HasherError(
-                    f"{name}: expected more labelled rows than the {self.bits} bits, found {found}"
-                )
+        check_enough_labelled(images, texts, labels, self.bits)
         try:
             import torch  # noqa: F401
         except ImportError as error:

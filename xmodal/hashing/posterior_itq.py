@@ -3,10 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from xmodal.errors import HasherError
 from xmodal.hashing.base import MODALITIES, Modality
 from xmodal.hashing.calibration import calibrate, sigmoid
-from xmodal.hashing.checks import Floats, Reals
+from xmodal.hashing.checks import Floats, Reals, check_enough_labelled, check_ridge
 from xmodal.hashing.chunks import RowNumbers, float_rows, rows_with_all
 from xmodal.hashing.features import FeatureHasher
 from xmodal.hashing.moments import Moments, Reservoir
@@ -76,14 +75,8 @@ class PosteriorITQ(FeatureHasher):
 
     def _start(self, images: Reals, texts: Reals, labels: Reals | None) -> "LabelSums":
         assert labels is not None  # needs_labels: Hasher.fit has seen to it
-        if self.ridge is not None and not 0 < self.ridge < np.inf:
-            raise HasherError(f"ridge: expected None or a number above 0, found {self.ridge!r}")
-        for name, features in (("images", images), ("texts", texts)):
-            found = len(rows_with_all(labels, features))
-            if found <= self.bits:
-                raise HasherError(
-                    f"{name}: expected more labelled rows than the {self.bits} bits, found {found}"
-                )
+        check_ridge(self.ridge, none=True)
+        check_enough_labelled(images, texts, labels, self.bits)
         self._choose_features(images, texts, np.random.default_rng(self.seed))
         return LabelSums(self, labels.shape[1])
 

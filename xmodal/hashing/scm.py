@@ -7,7 +7,7 @@ import numpy as np
 
 from xmodal.errors import HasherError
 from xmodal.hashing.base import MODALITIES
-from xmodal.hashing.checks import Reals, check_more_than_bits
+from xmodal.hashing.checks import Reals, check_more_than_bits, check_ridge
 from xmodal.hashing.features import FeatureHasher
 from xmodal.hashing.pairs import PairSums, whitening
 from xmodal.hashing.rotation import Doubles
@@ -47,8 +47,7 @@ class SCM(FeatureHasher):
 
     def _start(self, images: Reals, texts: Reals, labels: Reals | None) -> PairSums:
         assert labels is not None  # needs_labels: Hasher.fit has seen to it
-        if not 0 < self.ridge < np.inf:
-            raise HasherError(f"ridge: expected a number above 0, found {self.ridge!r}")
+        check_ridge(self.ridge)
         self._choose_features(images, texts, np.random.default_rng(self.seed))
         return PairSums(self, self.sample_rows, labels.shape[1])
 

@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xmodal.errors import HasherError
 from xmodal.hashing.base import MODALITIES, Modality
-from xmodal.hashing.checks import Floats, Reals
+from xmodal.hashing.checks import Floats, Reals, check_enough_labelled, check_ridge
 from xmodal.hashing.chunks import RowNumbers, float_rows, in_order, rows_with_all, slices
 from xmodal.hashing.features import FeatureHasher
 from xmodal.hashing.moments import Moments
@@ -105,14 +104,8 @@ class RidgeHasher(FeatureHasher):
         from xmodal.hashing.ridge_choice import choose_ridge
 
         assert labels is not None  # needs_labels: Hasher.fit has seen to it
-        if self.ridge is not None and not 0 < self.ridge < np.inf:
-            raise HasherError(f"ridge: expected None or a number above 0, found {self.ridge!r}")
-        for name, features in (("images", images), ("texts", texts)):
-            found = len(rows_with_all(labels, features))
-            if found <= self.bits:
-                raise HasherError(
-                    f"{name}: expected more labelled rows than the {self.bits} bits, found {found}"
-                )
+        check_ridge(self.ridge, none=True)
+        check_enough_labelled(images, texts, labels, self.bits)
         rng = np.random.default_rng(self.seed)
         self._choose_features(images, texts, rng)
         if self.ridge is None:
