@@ -10,12 +10,14 @@ Doubles = NDArray[np.float64]
 NEGLIGIBLE = 1e-9
 
 
-def principal_axes(covariance: Doubles, dim: int) -> Doubles:
-    """The at most ``dim`` leading principal axes of what varies at all: ``(d, k)``."""
+def evened_axes(covariance: Doubles, dim: int, evening: float) -> Doubles:
+    """The at most ``dim`` leading principal axes, each times variance^(−evening / 2): ``(d, k)``.
+
+    Signs after a rotation tell all axes equally; evened out they tell more of the finer ones.
+    """
     values, vectors = np.linalg.eigh(covariance)
     kept = np.flatnonzero(values > NEGLIGIBLE * values[-1])[::-1][:dim]
-    axes: Doubles = vectors[:, kept]
-    return axes
+    return vectors[:, kept] * (values[kept] / values[-1]) ** (-evening / 2)
 
 
 def random_frame(dim: int, bits: int, rng: np.random.Generator) -> Doubles:
