@@ -1,6 +1,6 @@
 """The suite that every engine passes: the answers of brute force, bit for bit.
 
-A new engine is added to ``xmodal.hamming.index.ENGINES`` and is tested here without a change.
+A new engine is added to ``xmodal.hamming.engines.ENGINES`` and is tested here without a change.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xmodal.hamming import HammingIndex, engine, to_planes
-from xmodal.hamming.index import ENGINES
+from xmodal.hamming.engines import ENGINES
 
 pytestmark = pytest.mark.parametrize("engine_name", list(ENGINES))
 few = settings(max_examples=60, deadline=None)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 # A chunk is the unit that is copied when codes are removed or small adds are merged: large enough
 # that a scan does not notice the seams, small enough that a copy takes about a millisecond.
 CHUNK = 1 << 20
+
+Ids = NDArray[np.int64] | range
 
 
 class Neighbours(NamedTuple):
@@ -23,56 +25,87 @@ class Neighbours(NamedTuple):
 class Chunk:
     """At most ``CHUNK`` codes that are never written to again; changes make a new chunk.
 
-    ``planes`` is uint64 ``(words, n)`` with contiguous rows, ``ids`` int64 ``(n,)`` ascending
-    without repeats, ``keep`` bool ``(n,)``: the codes that count, or None for all of them.
+    ``planes`` is uint64 ``(words, n)`` with contiguous rows; ``ids`` are ``n`` ascending ids without
+    repeats, a range where they have no gaps; ``keep`` is the bitmap of the codes that count, uint8
+    ``(ceil(n / 8),)``, bit 0 the lowest of each byte, or None for all of them.
     """
 
     planes: NDArray[np.uint64]
-    ids: NDArray[np.int64]
-    keep: NDArray[np.bool_] | None = None
+    ids: Ids
+    keep: NDArray[np.uint8] | None = None
 
     def __len__(self) -> int:
-        return len(self.ids) if self.keep is None else int(np.count_nonzero(self.keep))
+        return len(self.ids) if self.keep is None else int(np.bitwise_count(self.keep).sum())
+
+    def kept(self, start: int, stop: int) -> NDArray[np.bool_] | None:
+        """Which of the codes ``start`` (a multiple of 8) to ``stop`` count; None for all."""
+        if self.keep is None:
+            return None
+        bits = np.unpackbits(self.keep[start // 8 : -(-stop // 8)], bitorder="little")
+        return bits[: min(stop, len(self.ids)) - start].view(np.bool_)
 
     def locate(self, wanted: NDArray[np.int64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Where ascending ids are among the codes that count: places here, places in ``wanted``."""
         start = int(np.searchsorted(wanted, self.ids[0]))
         stop = int(np.searchsorted(wanted, self.ids[-1], side="right"))
-        places = np.searchsorted(self.ids, wanted[start:stop])
-        match = self.ids[places] == wanted[start:stop]
+        near = wanted[start:stop]
+        if isinstance(self.ids, range):
+            places, match = near - self.ids.start, np.ones(len(near), dtype=bool)
+        else:
+            places = np.searchsorted(self.ids, near)
+            match = self.ids[places] == near
         if self.keep is not None:
-            match &= self.keep[places]
+            match &= self.keep[places >> 3] >> (places & 7).astype(np.uint8) & 1 > 0
         return places[match], np.flatnonzero(match) + start
 
-    def only(self, places: NDArray[np.intp]) -> "Chunk":
-        """The same codes, of which only those at ``places`` count."""
-        keep = np.zeros(len(self.ids), dtype=bool)
-        keep[places] = True
-        return Chunk(self.planes, self.ids, keep)
+    def only(self, keep: NDArray[np.bool_]) -> "Chunk":
+        """The same codes, of which only those count that did and are true in ``keep`` ``(n,)``."""
+        bitmap = np.packbits(keep, bitorder="little")
+        return Chunk(self.planes, self.ids, bitmap if self.keep is None else self.keep & bitmap)
 
     def without(self, places: NDArray[np.intp]) -> "Chunk":
         """The same codes, of which those at ``places`` no longer count."""
-        keep = np.ones(len(self.ids), dtype=bool) if self.keep is None else self.keep.copy()
+        keep = np.ones(len(self.ids), dtype=bool)
         keep[places] = False
-        return Chunk(self.planes, self.ids, keep)
+        return self.only(keep)
+
+    def at(self, places: NDArray[np.intp]) -> "Chunk":
+        """The codes at ascending ``places``, copied."""
+        return Chunk(np.ascontiguousarray(self.planes[:, places]), take(self.ids, places))
 
     def compact(self) -> "Chunk":
         """The codes that count, alone."""
-        if self.keep is None:
-            return self
-        planes = np.ascontiguousarray(self.planes[:, self.keep])
-        return Chunk(planes, self.ids[self.keep])
+        kept = self.kept(0, len(self.ids))
+        return self if kept is None else self.at(np.flatnonzero(kept))
+
+
+def as_run(ids: NDArray[np.int64]) -> Ids:
+    """Ascending ids as a range, which takes no memory, where they have no gaps."""
+    first, last = int(ids[0]), int(ids[-1])
+    return range(first, last + 1) if last - first + 1 == len(ids) else ids
+
+
+def listed(ids: Ids) -> NDArray[np.int64]:
+    """The ids as an array."""
+    return np.arange(ids.start, ids.stop) if isinstance(ids, range) else ids
+
+
+def take(ids: Ids, places: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
+    """The ids at ``places``."""
+    if isinstance(ids, range):
+        return places.astype(np.int64) + ids.start
+    return ids[places]
 
 
 def merge(chunks: Iterable[Chunk]) -> Chunk:
     """One chunk with all codes that count, sorted by id."""
     parts = [chunk.compact() for chunk in chunks]
-    ids = np.concatenate([part.ids for part in parts])
+    ids = np.concatenate([listed(part.ids) for part in parts])
     planes = np.concatenate([part.planes for part in parts], axis=1)
     if np.any(ids[1:] < ids[:-1]):
         order = np.argsort(ids, kind="stable")
         ids, planes = ids[order], np.ascontiguousarray(planes[:, order])
-    return Chunk(planes, ids)
+    return Chunk(planes, as_run(ids))
 
 
 class Engine(Protocol):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xmodal.hamming.engine import Chunk, Neighbours
+from xmodal.hamming.engine import Chunk, Ids, Neighbours, listed, take
 
 # Codes a block: the work arrays of it (.3 MB) stay in a core's L2 cache, and a block takes long
 # enough that NumPy's overhead per call hardly shows (half as many: 1.2 times as long, measured).
@@ -41,7 +41,7 @@ class NumpyEngine:
             for query, distances in enumerate(_distances(planes, queries)):
                 if distances.min() <= radius:
                     hit = np.flatnonzero(distances <= radius)
-                    found[query].append(Neighbours(ids[hit], distances[hit].astype(np.int32)))
+                    found[query].append(Neighbours(take(ids, hit), distances[hit].astype(np.int32)))
         return [_sorted(_joined(parts)) for parts in found]
 
 
@@ -55,16 +55,16 @@ class _Best:
         self._bound: int | None = None
         self._largest_id = -1
 
-    def offer(self, ids: NDArray[np.int64], distances: Distances) -> None:
+    def offer(self, ids: Ids, distances: Distances) -> None:
         """Take from a block (ids ascending, not empty) what may be among the ``k`` nearest."""
         if self._bound is None:
-            self._take(ids, distances)
+            self._take(listed(ids), distances)
         else:
             # A tie with the bound wins by its id only, so not where all ids are larger.
             limit = self._bound - int(ids[0] > self._largest_id)
             if distances.min() <= limit:
                 near = np.flatnonzero(distances <= limit)
-                self._take(ids[near], distances[near])
+                self._take(take(ids, near), distances[near])
         self._largest_id = max(self._largest_id, int(ids[-1]))
 
     def result(self) -> Neighbours:
@@ -82,15 +82,16 @@ class _Best:
 
 def _blocks(
     chunks: Sequence[Chunk],
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint64]]]:
+) -> Iterator[tuple[Ids, NDArray[np.uint64]]]:
     """Ids and planes of the kept codes, at most ``BLOCK`` at a time, never none."""
     for chunk in chunks:
         for start in range(0, len(chunk.ids), BLOCK):
             ids = chunk.ids[start : start + BLOCK]
             planes = chunk.planes[:, start : start + BLOCK]
-            if chunk.keep is not None:
-                keep = np.flatnonzero(chunk.keep[start : start + BLOCK])
-                ids, planes = ids[keep], planes[:, keep]
+            kept = chunk.kept(start, start + BLOCK)
+            if kept is not None:
+                places = np.flatnonzero(kept)
+                ids, planes = take(ids, places), planes[:, places]
             if len(ids):
                 yield ids, planes
 
