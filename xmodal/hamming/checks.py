@@ -29,10 +29,13 @@ def check_run(ids: range) -> range:
     return ids
 
 
-def check_bitmap(allowed: NDArray[np.bool_]) -> None:
-    """CodesError unless the bitmap of a filter has one dimension."""
+def as_bitmap(allowed: Any) -> NDArray[np.bool_] | None:
+    """The filter if it is a bitmap, None if it is not; CodesError for one of another shape."""
+    if not isinstance(allowed, np.ndarray) or allowed.dtype != np.bool_:
+        return None
     if allowed.ndim != 1:
         raise CodesError(f"expected allowed of shape (m,), found {allowed.shape}")
+    return allowed
 
 
 def check_number(value: Any, name: str, least: int) -> int:

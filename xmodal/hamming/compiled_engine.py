@@ -96,9 +96,7 @@ class CompiledEngine:
             ids = np.empty((len(queries), k), dtype=np.int64)
             counts = np.zeros(len(queries), dtype=np.int64)
             for chunk, start, stop in portions:
-                kernels.scan(
-                    *_addresses(chunk), start, stop, queries, limits, best, ids, counts
-                )
+                kernels.scan(*_addresses(chunk), start, stop, queries, limits, best, ids, counts)
             return [Neighbours(ids[row, :n], best[row, :n]) for row, n in enumerate(counts)]
 
         shares = self._shared(chunks, len(queries), collect)
@@ -143,9 +141,7 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
-def _guess(
-    chunks: Sequence[Chunk], queries: Queries, k: int, total: int
-) -> NDArray[np.int64]:
+def _guess(chunks: Sequence[Chunk], queries: Queries, k: int, total: int) -> NDArray[np.int64]:
     """For each query a distance within which there are ``k`` codes, very likely."""
     size = max(int(min(SAMPLE, total * SAMPLE_SHARE)), 1)
     stored = sum(len(chunk.ids) for chunk in chunks)
@@ -172,9 +168,7 @@ def _within(portion: Portion, query: NDArray[np.uint64], radius: int) -> Iterato
     while start < stop:
         places = np.empty(room, dtype=np.int64)
         distances = np.empty(room, dtype=np.int32)
-        count, start = kernels.within(
-            rows, keep, start, stop, query, radius, places, distances
-        )
+        count, start = kernels.within(rows, keep, start, stop, query, radius, places, distances)
         if count:
             yield Neighbours(take(chunk.ids, places[:count]), distances[:count].copy())
         room = min(2 * room, PORTION + kernels.BLOCK)

@@ -25,8 +25,8 @@ class Neighbours(NamedTuple):
 class Chunk:
     """At most ``CHUNK`` codes that are never written to again; changes make a new chunk.
 
-    ``planes`` is uint64 ``(words, n)`` with contiguous rows; ``ids`` are ``n`` ascending ids without
-    repeats, a range where they have no gaps; ``keep`` is the bitmap of the codes that count, uint8
+    ``planes`` is uint64 ``(words, n)`` with contiguous rows; ``ids`` are ``n`` ascending ids, each
+    once, a range where they have no gaps; ``keep`` is the bitmap of the codes that count, uint8
     ``(ceil(n / 8),)``, bit 0 the lowest of each byte, or None for all of them.
     """
 

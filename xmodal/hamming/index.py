@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xmodal.errors import CodesError
-from xmodal.hamming.checks import check_bitmap, check_ids, check_number, check_run, refuse
+from xmodal.hamming.checks import as_bitmap, check_ids, check_number, check_run, refuse
 from xmodal.hamming.engine import (
     CHUNK,
     Chunk,
@@ -221,9 +221,9 @@ class HammingIndex:
         chunks = sorted(self._chunks, key=lambda chunk: int(chunk.ids[0]))
         if allowed is None:
             return chunks
-        if isinstance(allowed, np.ndarray) and allowed.dtype == np.bool_:
-            check_bitmap(allowed)
-            cut = (chunk.only(_picked(allowed, chunk.ids)) for chunk in chunks)
+        bitmap = as_bitmap(allowed)
+        if bitmap is not None:
+            cut = (chunk.only(_picked(bitmap, chunk.ids)) for chunk in chunks)
             return [_thinned(chunk) for chunk in cut if len(chunk)]
         wanted = np.unique(check_ids(allowed, "allowed"))
         located = ((chunk, chunk.locate(wanted)[0]) for chunk in chunks)

@@ -107,9 +107,7 @@ def within(
 
 
 @compiled
-def sample(
-    rows: Any, keep: int, stop: int, step: int, queries: Any, histogram: Any
-) -> int:
+def sample(rows: Any, keep: int, stop: int, step: int, queries: Any, histogram: Any) -> int:
     """Count in ``histogram`` int64 ``(q, bits + 1)`` the distances of some codes to each query.
 
     Looks at runs of ``SAMPLE_RUN`` codes at every ``step``-th place; returns how many counted.
@@ -127,7 +125,7 @@ def sample(
 
 
 @compiled
-def _lowest(rows: Any, query: int, start: int, stop: int) -> int:
+def _lowest(rows: Any, query: int, start: int, stop: int) -> Any:
     lowest = np.uint64(0xFFFF)
     for place in range(start, stop):
         lowest = min(lowest, distance(rows, query, place))
@@ -135,9 +133,7 @@ def _lowest(rows: Any, query: int, start: int, stop: int) -> int:
 
 
 @compiled
-def _offer(
-    best: Any, best_ids: Any, counts: Any, row: int, found: int, found_id: int
-) -> None:
+def _offer(best: Any, best_ids: Any, counts: Any, row: int, found: int, found_id: int) -> None:
     """Put a code into a heap ordered by (distance, id), in place of the worst if it is full."""
     k = len(best)
     if counts[row] < k:
