@@ -7,6 +7,8 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from xmodal.hamming.packing import empty_planes
+
 # A chunk is the unit that is copied when codes are removed or small adds are merged: large enough
 # that a scan does not notice the seams, small enough that a copy takes about a millisecond.
 CHUNK = 1 << 20
@@ -70,8 +72,10 @@ class Chunk:
         return self.only(keep)
 
     def at(self, places: NDArray[np.intp]) -> "Chunk":
-        """The codes at ascending ``places``, copied."""
-        return Chunk(np.ascontiguousarray(self.planes[:, places]), take(self.ids, places))
+        """The codes at ``places``, in the order of their ids, copied."""
+        planes = empty_planes(len(self.planes), len(places))
+        np.take(self.planes, places, axis=1, out=planes, mode="clip")  # the others copy twice
+        return Chunk(planes, as_run(take(self.ids, places)) if len(places) else range(0))
 
     def compact(self) -> "Chunk":
         """The codes that count, alone."""
@@ -101,10 +105,11 @@ def merge(chunks: Iterable[Chunk]) -> Chunk:
     """One chunk with all codes that count, sorted by id."""
     parts = [chunk.compact() for chunk in chunks]
     ids = np.concatenate([listed(part.ids) for part in parts])
-    planes = np.concatenate([part.planes for part in parts], axis=1)
+    planes = empty_planes(len(parts[0].planes), len(ids))
+    np.concatenate([part.planes for part in parts], axis=1, out=planes)
     if np.any(ids[1:] < ids[:-1]):
         order = np.argsort(ids, kind="stable")
-        ids, planes = ids[order], np.ascontiguousarray(planes[:, order])
+        return Chunk(planes, ids).at(order)
     return Chunk(planes, as_run(ids))
 
 
