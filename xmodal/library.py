@@ -16,13 +16,13 @@ from xmodal.encoders import Encoder, load_encoder
 from xmodal.encoders.background import Background, load_background
 from xmodal.encoders.base import Features
 from xmodal.errors import IndexInterrupted, LibraryError, UsageError
-from xmodal.hamming import to_planes
+from xmodal.hamming import HammingIndex
 from xmodal.ingest.attach import attach_captions, encode_waiting_texts
 from xmodal.ingest.captions import read_captions
 from xmodal.ingest.decode import decode_image
 from xmodal.ingest.pipeline import index_volume
 from xmodal.ingest.report import CaptionCounts, IndexCounts, Progress
-from xmodal.query import CodeIndex, rank
+from xmodal.query import rank
 from xmodal.query.catalog import TextSource, describe, paths_of, texts_of
 from xmodal.query.ranking import SHORTLIST, Ranking
 from xmodal.results import Annotation, IndexReport, LibraryInfo, SearchResult, TrainReport
@@ -30,7 +30,8 @@ from xmodal.spaces.code import ActiveCode, active_code, ensure_code, renew_code
 from xmodal.spaces.space import Space, make_default, space_for_indexing, space_for_search
 from xmodal.store.database import Database
 from xmodal.store.features import read_features
-from xmodal.store.segments import load_codes, merge_segments
+from xmodal.store.loading import load_codes
+from xmodal.store.segments import merge_segments
 
 Notify = Callable[[str], None]
 MAX_NOTES = 10
@@ -61,7 +62,7 @@ class Library:
         self._notify = notify or (lambda message: None)
         self._database: Database | None = None
         self._encoders: dict[str, Encoder] = {}  # by the spec that loaded them
-        self._indexes: dict[tuple[int, str], CodeIndex] = {}
+        self._indexes: dict[tuple[int, str], HammingIndex] = {}
 
     @classmethod
     def open(
@@ -304,7 +305,10 @@ class Library:
             stored = load_codes(session, code.hasher_id, target)
             for problem in stored.problems:
                 self._notify(problem)
-            self._indexes[key] = CodeIndex(code.hasher.bits, stored.ids, stored.planes)
+            index = HammingIndex(code.hasher.bits)
+            for ids, planes in stored.batches:
+                index.add_planes(ids, planes)
+            self._indexes[key] = index
 
         def read(ids: NDArray[np.int64]) -> Features:
             return read_features(session, space.id, ids)
@@ -318,8 +322,8 @@ class Library:
         self, space: Space, code: ActiveCode, feature: Features, k: int
     ) -> list[tuple[str, TextSource, int, float]]:
         background = self._background(self._encoder(space))
-        planes = to_planes(code.encode_texts(background.word_features))
-        index = CodeIndex(code.hasher.bits, np.arange(len(background.words)), planes)
+        index = HammingIndex(code.hasher.bits)
+        index.add(np.arange(len(background.words)), code.encode_texts(background.word_features))
         ranking = rank(
             feature, "image", index, "text", code.hasher, k,
             lambda ids: background.word_features[ids],

@@ -4,9 +4,11 @@ import threading
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from xmodal.errors import CodesError
-from xmodal.hamming import Chunk, HammingIndex, Neighbours, to_planes
+from xmodal.hamming import Chunk, HammingIndex, Neighbours, pack_bits, to_planes
 
 
 @pytest.fixture
@@ -157,3 +159,18 @@ def test_a_search_sees_a_batch_as_a_whole_while_other_threads_write() -> None:
         thread.join()
     assert not torn
     assert len(index) == 8 * 200
+
+
+@given(st.permutations(range(30)))
+def test_codes_are_read_back_by_id_whatever_their_order(order: list[int]) -> None:
+    ids = np.array(order, np.int64) * 7
+    codes = pack_bits(np.random.default_rng(1).standard_normal((30, 72)))
+    index = HammingIndex(72)
+    for part in (slice(0, 20), slice(20, 29), slice(29, 30)):
+        index.add(ids[part], codes[part])
+    wanted = np.array([0, 203, 7, 7])
+    expected = [codes[order.index(i // 7)] for i in wanted]
+    assert np.array_equal(index.codes(wanted), expected)
+    index.remove(np.array([7]))
+    with pytest.raises(CodesError, match="id 7, 8: not in the index"):
+        index.codes(np.array([14, 8, 7]))

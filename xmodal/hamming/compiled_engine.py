@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xmodal.hamming import kernels
-from xmodal.hamming.engine import Chunk, Neighbours, take
+from xmodal.hamming.engine import Chunk, Neighbours
+from xmodal.hamming.ids import take
 
 # Codes in the sample, where there are many more; and the share of them where there are not.
 SAMPLE, SAMPLE_SHARE = 65_536, 1 / 64

@@ -2,18 +2,17 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from xmodal.hamming.ids import Ids, as_run, listed, take
 from xmodal.hamming.packing import empty_planes
 
 # A chunk is the unit that is copied when codes are removed or small adds are merged: large enough
 # that a scan does not notice the seams, small enough that a copy takes about a millisecond.
 CHUNK = 1 << 20
-
-Ids = NDArray[np.int64] | range
 
 
 class Neighbours(NamedTuple):
@@ -75,30 +74,12 @@ class Chunk:
         """The codes at ``places``, in the order of their ids, copied."""
         planes = empty_planes(len(self.planes), len(places))
         np.take(self.planes, places, axis=1, out=planes, mode="clip")  # the others copy twice
-        return Chunk(planes, as_run(take(self.ids, places)) if len(places) else range(0))
+        return Chunk(planes, as_run(take(self.ids, places)))
 
     def compact(self) -> "Chunk":
         """The codes that count, alone."""
         kept = self.kept(0, len(self.ids))
         return self if kept is None else self.at(np.flatnonzero(kept))
-
-
-def as_run(ids: NDArray[np.int64]) -> Ids:
-    """Ascending ids as a range, which takes no memory, where they have no gaps."""
-    first, last = int(ids[0]), int(ids[-1])
-    return range(first, last + 1) if last - first + 1 == len(ids) else ids
-
-
-def listed(ids: Ids) -> NDArray[np.int64]:
-    """The ids as an array."""
-    return np.arange(ids.start, ids.stop) if isinstance(ids, range) else ids
-
-
-def take(ids: Ids, places: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
-    """The ids at ``places``."""
-    if isinstance(ids, range):
-        return places.astype(np.int64) + ids.start
-    return ids[places]
 
 
 def merge(chunks: Iterable[Chunk]) -> Chunk:

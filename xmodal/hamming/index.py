@@ -13,13 +13,11 @@ from xmodal.hamming.engine import (
     CHUNK,
     Chunk,
     Engine,
-    Ids,
     Neighbours,
-    as_run,
-    listed,
     merge,
 )
 from xmodal.hamming.engines import create_engine
+from xmodal.hamming.ids import Ids, as_run, listed
 from xmodal.hamming.memory import require_memory
 from xmodal.hamming.packing import (
     check_bits,

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xmodal.hamming.engine import Chunk, Ids, Neighbours, listed, take
+from xmodal.hamming.engine import Chunk, Neighbours
+from xmodal.hamming.ids import Ids, listed, take
 
 # Codes a block: the work arrays of it (.3 MB) stay in a core's L2 cache, and a block takes long
 # enough that NumPy's overhead per call hardly shows (half as many: 1.2 times as long, measured).

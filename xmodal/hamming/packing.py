@@ -110,7 +110,7 @@ def to_planes(codes: NDArray[np.uint8]) -> NDArray[np.uint64]:
 
 
 def empty_planes(words: int, n: int) -> NDArray[np.uint64]:
-    """Planes ``(words, n)`` to be written, each aligned to a cache line: they are scanned faster."""
+    """Planes ``(words, n)`` to be written; aligned to cache lines, they are scanned faster."""
     row = -(-n // LINE_WORDS) * LINE_WORDS
     memory = np.empty(words * row + LINE_WORDS, dtype=np.uint64)
     start = -memory.ctypes.data // WORD_BYTES % LINE_WORDS
