@@ -19,7 +19,7 @@ from xmodal.hamming.engine import Chunk, Neighbours
 from xmodal.hamming.ids import take
 
 # Codes in the sample, where there are many more; and the share of them where there are not.
-SAMPLE, SAMPLE_SHARE = 65_536, 1 / 64
+SAMPLE, SAMPLE_SHARE = 16_384, 1 / 64
 # Codes a thread takes at a time, at most a chunk; fewer words of work than this stay in one thread.
 PORTION = 1 << 18
 ALONE = 1 << 19
@@ -73,14 +73,14 @@ class CompiledEngine:
 
         shares = self._shared(chunks, len(rows), collect)
         return [
-            _sorted([part for share in shares for part in share[row]]) for row in range(len(rows))
+            in_order([part for share in shares for part in share[row]]) for row in range(len(rows))
         ]
 
     def _nearest(
         self, chunks: Sequence[Chunk], queries: Queries, k: int, total: int
     ) -> list[Neighbours]:
         farthest = 64 * queries.shape[1]
-        limits = _guess(chunks, queries, k, total)
+        limits = guess_limits(chunks, queries, k, total)
         found = self._scan(chunks, queries, k, limits)
         short = [row for row, best in enumerate(found) if len(best.ids) < k]
         if short:
@@ -97,11 +97,11 @@ class CompiledEngine:
             ids = np.empty((len(queries), k), dtype=np.int64)
             counts = np.zeros(len(queries), dtype=np.int64)
             for chunk, start, stop in portions:
-                kernels.scan(*_addresses(chunk), start, stop, queries, limits, best, ids, counts)
+                kernels.scan(*addresses(chunk), start, stop, queries, limits, best, ids, counts)
             return [Neighbours(ids[row, :n], best[row, :n]) for row, n in enumerate(counts)]
 
         shares = self._shared(chunks, len(queries), collect)
-        return [_sorted([share[row] for share in shares], k) for row in range(len(queries))]
+        return [in_order([share[row] for share in shares], k) for row in range(len(queries))]
 
     def _shared(
         self,
@@ -142,7 +142,9 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
-def _guess(chunks: Sequence[Chunk], queries: Queries, k: int, total: int) -> NDArray[np.int64]:
+def guess_limits(
+    chunks: Sequence[Chunk], queries: Queries, k: int, total: int
+) -> NDArray[np.int64]:
     """For each query a distance within which there are ``k`` codes, very likely."""
     size = max(int(min(SAMPLE, total * SAMPLE_SHARE)), 1)
     stored = sum(len(chunk.ids) for chunk in chunks)
@@ -151,7 +153,7 @@ def _guess(chunks: Sequence[Chunk], queries: Queries, k: int, total: int) -> NDA
     histogram = np.zeros((len(queries), farthest + 1), dtype=np.int64)
     counted = 0
     for chunk in chunks:
-        rows, _, _, keep = _addresses(chunk)
+        rows, _, _, keep = addresses(chunk)
         counted += kernels.sample(rows, keep, len(chunk.ids), step, queries, histogram)
     # Of the k nearest the sample holds about k * counted / total; four standard deviations more
     # are nearly never within a distance that leaves fewer than k.
@@ -164,7 +166,7 @@ def _guess(chunks: Sequence[Chunk], queries: Queries, k: int, total: int) -> NDA
 
 def _within(portion: Portion, query: NDArray[np.uint64], radius: int) -> Iterator[Neighbours]:
     chunk, start, stop = portion
-    rows, _, _, keep = _addresses(chunk)
+    rows, _, _, keep = addresses(chunk)
     room = FIRST_HITS
     while start < stop:
         places = np.empty(room, dtype=np.int64)
@@ -175,7 +177,7 @@ def _within(portion: Portion, query: NDArray[np.uint64], radius: int) -> Iterato
         room = min(2 * room, PORTION + kernels.BLOCK)
 
 
-def _addresses(chunk: Chunk) -> tuple[tuple[np.uint64, ...], np.uint64, int, np.uint64]:
+def addresses(chunk: Chunk) -> tuple[tuple[np.uint64, ...], np.uint64, int, np.uint64]:
     """Where a chunk's planes, ids and bitmap begin, and its first id; 0 for what it has not."""
     row, first = chunk.planes.strides[0], chunk.planes.ctypes.data
     rows = tuple(np.uint64(first + word * row) for word in range(len(chunk.planes)))
@@ -184,7 +186,7 @@ def _addresses(chunk: Chunk) -> tuple[tuple[np.uint64, ...], np.uint64, int, np.
     return rows, np.uint64(ids), int(chunk.ids[0]), np.uint64(keep)
 
 
-def _sorted(parts: Sequence[Neighbours], k: int | None = None) -> Neighbours:
+def in_order(parts: Sequence[Neighbours], k: int | None = None) -> Neighbours:
     ids = np.concatenate([part.ids for part in parts] or [np.empty(0, dtype=np.int64)])
     distances = np.concatenate([part.distances for part in parts] or [np.empty(0, dtype=np.int32)])
     order = np.lexsort((ids, distances))[:k]

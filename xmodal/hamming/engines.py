@@ -28,6 +28,12 @@ def _compiled() -> Engine:
     return CompiledEngine()
 
 
+def _multi_index() -> Engine:
+    from xmodal.hamming.multi_index import MultiIndexEngine
+
+    return MultiIndexEngine()
+
+
 class AutoEngine:
     """NumPy while that is cheaper than loading the compiled engine, which comes after it."""
 
@@ -67,6 +73,7 @@ ENGINES: dict[str, Callable[[], Engine]] = {
     "auto": cache(AutoEngine),
     "numpy": NumpyEngine,
     "compiled": _compiled,
+    "multi-index": _multi_index,
 }
 
 

@@ -36,6 +36,16 @@ def distance(typingctx: Any, rows: Any, query: Any, place: Any) -> Any:
 
 
 @intrinsic
+def ones(typingctx: Any, word: Any) -> Any:
+    """How many bits of a uint64 are 1, as uint64."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.ctpop(arguments[0])
+
+    return types.uint64(types.uint64), generate
+
+
+@intrinsic
 def number_at(typingctx: Any, address: Any, place: Any) -> Any:
     """The int64 number ``place`` of an array at ``address``."""
 
