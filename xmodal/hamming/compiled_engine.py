@@ -44,6 +44,13 @@ class CompiledEngine:
         self.threads = threads or available_cores()
         self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="xmodal-scan")
 
+    def prepare(self, words: int) -> None:
+        """Compile the kernels for codes of so many words, or load them where they were cached."""
+        chunk = Chunk(np.zeros((words, 1), dtype=np.uint64), range(1))
+        query = np.zeros((words, 1), dtype=np.uint64)
+        self.search([chunk], query, 1)
+        self.search_radius([chunk], query, 0)
+
     def search(
         self, chunks: Sequence[Chunk], queries: NDArray[np.uint64], k: int
     ) -> list[Neighbours]:

@@ -1,13 +1,16 @@
 """The engines by name, and the choice between them.
 
 Loading Numba and the compiled kernels takes as long as NumPy needs to compare two hundred million
-codes once. So the first searches are NumPy's; the compiled engine is loaded when they have taken
-as long as loading it would have, or a single one would: never more than twice the best choice.
+codes once. So the first searches are NumPy's. When they have taken as long as loading would, the
+compiled engine is loaded beside them and takes over when it is ready: never more than twice the
+best choice, and no search waits for a compiler unless it would take longer without.
 """
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,13 +19,16 @@ from xmodal.errors import CodesError
 from xmodal.hamming.engine import Chunk, Engine, Neighbours
 from xmodal.hamming.numpy_engine import NumpyEngine
 
+if TYPE_CHECKING:
+    from xmodal.hamming.compiled_engine import CompiledEngine
+
 # What loading the compiled engine costs, in 64-bit words that NumPy compares with a query in that
 # time (.45 s, 1.1 ns a word).
 LOADING_WORDS = 400_000_000
 
 
 @cache
-def _compiled() -> Engine:
+def _compiled() -> "CompiledEngine":
     from xmodal.hamming.compiled_engine import CompiledEngine
 
     return CompiledEngine()
@@ -40,9 +46,9 @@ class AutoEngine:
     name = "auto"
 
     def __init__(self) -> None:
-        self._numpy = NumpyEngine()
-        self._faster: Engine | None = None
+        self._engine: Engine = NumpyEngine()
         self._left = LOADING_WORDS
+        self._loading: threading.Thread | None = None
         self._choosing = threading.Lock()
 
     def search(
@@ -56,21 +62,27 @@ class AutoEngine:
         return self._chosen(chunks, queries).search_radius(chunks, queries, radius)
 
     def _chosen(self, chunks: Sequence[Chunk], queries: NDArray[np.uint64]) -> Engine:
-        if self._faster is not None:
-            return self._faster
-        with self._choosing:
-            self._left -= sum(len(chunk.ids) for chunk in chunks) * queries.size
-            if self._faster is None and self._left < 0:
-                try:
-                    self._faster = _compiled()
-                except ImportError:  # no Numba for this machine
-                    self._faster = self._numpy
-            return self._faster or self._numpy
+        if self._left >= 0:
+            work = sum(len(chunk.ids) for chunk in chunks) * queries.size
+            with self._choosing:
+                self._left -= work
+                if self._left < 0 and self._loading is None:
+                    self._loading = threading.Thread(target=self._load, args=(len(queries),))
+                    self._loading.start()
+            if work > LOADING_WORDS and self._loading:
+                self._loading.join()
+        return self._engine
+
+    def _load(self, words: int) -> None:
+        # No Numba for this machine, or no folder for what it compiles: NumPy goes on.
+        with suppress(ImportError, RuntimeError):
+            engine = _compiled()
+            engine.prepare(words)
+            self._engine = engine
 
 
-# One choice for all indexes of a process: what one of them loaded, the others have.
 ENGINES: dict[str, Callable[[], Engine]] = {
-    "auto": cache(AutoEngine),
+    "auto": AutoEngine,
     "numpy": NumpyEngine,
     "compiled": _compiled,
     "multi-index": _multi_index,

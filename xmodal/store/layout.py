@@ -23,6 +23,9 @@ class DamagedSegmentError(Exception):
     """The bytes of a segment contradict each other; the message says which."""
 
 
+Bytes = bytes | memoryview
+
+
 @dataclass(frozen=True)
 class SegmentBytes:
     """The columns of one row of ``segment`` that hold its codes."""
@@ -32,8 +35,8 @@ class SegmentBytes:
     last_id: int
     checksum: bytes
     deleted: bytes | None
-    ids: bytes | None
-    codes: bytes
+    ids: Bytes | None
+    codes: Bytes
 
 
 def pack_segment(ids: NDArray[np.int64], planes: Planes) -> SegmentBytes:
@@ -65,7 +68,7 @@ def unpack_segment(segment: SegmentBytes, words: int) -> tuple[Ids, Planes]:
     return as_run(take(ids, live)), planes[:, live]
 
 
-def unpack_ids(count: int, first_id: int, last_id: int, blob: bytes | None) -> Ids:
+def unpack_ids(count: int, first_id: int, last_id: int, blob: Bytes | None) -> Ids:
     """All ids, deleted ones too; DamagedSegmentError when their number is wrong."""
     found = last_id - first_id + 1 if blob is None else len(blob) / _WORD_BYTES
     if found != count:
@@ -91,12 +94,12 @@ def unpack_live(count: int, deleted: bytes | None) -> NDArray[np.bool_]:
     return np.unpackbits(np.frombuffer(bitmap, np.uint8), count=count) == 0
 
 
-def _checksum(count: int, first_id: int, last_id: int, ids: bytes | None, codes: bytes) -> bytes:
+def _checksum(count: int, first_id: int, last_id: int, ids: Bytes | None, codes: Bytes) -> bytes:
     head = struct.pack("<qqq", count, first_id, last_id)
     return _digest(head, *_sums(ids or b""), *_sums(codes))
 
 
-def _sums(blob: bytes) -> tuple[bytes, bytes, bytes]:
+def _sums(blob: Bytes) -> tuple[bytes, bytes, Bytes]:
     """Column sums and row sums of the blob as a matrix of words, and what fills no row.
 
     Any change of up to three words changes them. They are taken as fast as memory is read, where a
@@ -108,7 +111,7 @@ def _sums(blob: bytes) -> tuple[bytes, bytes, bytes]:
     return columns, rows.sum(1, dtype=np.uint64).astype("<u8").tobytes(), blob[rows.nbytes :]
 
 
-def _digest(*parts: bytes) -> bytes:
+def _digest(*parts: Bytes) -> bytes:
     digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
     for part in parts:
         digest.update(part)

@@ -5,11 +5,11 @@ One thread reads the blobs while others verify them and put their words in place
 
 import os
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from queue import SimpleQueue
 
 import numpy as np
-from numpy.typing import NDArray
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -29,6 +29,8 @@ from xmodal.store.models import HasherRecord, Segment
 from xmodal.store.sqlite import read_blob
 
 Batch = tuple[Ids, Planes]
+# Segments that are read and not yet in their place.
+_IN_FLIGHT = 4
 
 
 @dataclass(frozen=True)
@@ -76,11 +78,11 @@ class Head:
             "where keywords are too few"
         )
 
-    def read(self, session: Session) -> SegmentBytes:
-        """The whole segment."""
+    def read(self, session: Session, memory: bytearray | None = None) -> SegmentBytes:
+        """The whole segment; its codes lie in ``memory`` if they fit there."""
         connection = session.connection()
         ids = None if self.gapless else read_blob(connection, "segment", "ids", self.number)
-        codes = read_blob(connection, "segment", "codes", self.number)
+        codes = read_blob(connection, "segment", "codes", self.number, memory)
         return SegmentBytes(
             self.count, self.first_id, self.last_id, self.checksum, self.deleted, ids, codes
         )
@@ -130,15 +132,30 @@ def load_codes(session: Session, hasher_id: int, modality: str) -> StoredCodes:
     require_memory(needed, f"{sum(head.count for head in heads):,} codes")
     batches: list[Batch] = []
     problems: list[str] = []
+    largest = max((head.count for head in heads), default=0) * WORD_BYTES * words
+    memories: SimpleQueue[bytearray] = SimpleQueue()
+    for _ in range(_IN_FLIGHT):
+        memories.put(bytearray(largest))
+
+    def place(segment: SegmentBytes, memory: bytearray, planes: Planes) -> Ids:
+        """Verify a segment and copy its live codes to ``planes``; returns their ids."""
+        try:
+            ids, codes = unpack_segment(segment, words)
+            planes[...] = codes
+            return ids
+        finally:
+            memories.put(memory)
+
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for group in _groups(heads):
             lives = [head.live for head in group]
             ends = np.cumsum(lives).tolist()
             planes = empty_planes(words, ends[-1])
-            placed = [
-                pool.submit(_place, head.read(session), planes[:, end - live : end])
-                for head, live, end in zip(group, lives, ends, strict=True)
-            ]
+            placed: list[Future[Ids]] = []
+            for head, live, end in zip(group, lives, ends, strict=True):
+                memory = memories.get()
+                segment = head.read(session, memory)
+                placed.append(pool.submit(place, segment, memory, planes[:, end - live : end]))
             ids: list[Ids] = []
             damaged = np.zeros(ends[-1], dtype=bool)
             for head, live, end, done in zip(group, lives, ends, placed, strict=True):
@@ -170,13 +187,6 @@ def _groups(heads: list[Head]) -> Iterator[list[Head]]:
         count += head.count
     if group:
         yield group
-
-
-def _place(segment: SegmentBytes, planes: NDArray[np.uint64]) -> Ids:
-    """Verify a segment and copy its live codes to ``planes``; returns their ids."""
-    ids, codes = unpack_segment(segment, len(planes))
-    planes[...] = codes
-    return ids
 
 
 def _joined(parts: list[Ids]) -> Ids:

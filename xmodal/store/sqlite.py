@@ -21,6 +21,7 @@ _SMALLEST_FILE = 512  # bytes: one page of the smallest size
 _BUSY_SECONDS = 30
 # Address space, not memory: pages are mapped as they are read, so that blobs need no copy.
 _MMAP_BYTES = 1 << 40
+_PIECE_BYTES = 1 << 16
 # Mistakes of ours, not of the file: they stay what they are, with their traceback.
 _OUR_FAULT = (
     sqlite3.IntegrityError,
@@ -138,12 +139,24 @@ def copy_file(path: Path, target: Path) -> None:
         raise
 
 
-def read_blob(connection: Connection, table: str, column: str, row: int) -> bytes:
-    """One blob by the number of its row: copied once, where a SELECT would copy it twice."""
+def read_blob(
+    connection: Connection, table: str, column: str, row: int, memory: bytearray | None = None
+) -> memoryview:
+    """One blob by the number of its row, read into ``memory`` if it fits there.
+
+    Piece by piece: new memory for each large blob would cost more than the reading.
+    """
     driver = connection.connection.driver_connection
     assert isinstance(driver, sqlite3.Connection)
     with driver.blobopen(table, column, row, readonly=True) as blob:
-        return blob.read()
+        size = len(blob)
+        if memory is None or len(memory) < size:
+            memory = bytearray(size)
+        found = memoryview(memory)[:size]
+        for start in range(0, size, _PIECE_BYTES):
+            piece = blob.read(_PIECE_BYTES)
+            found[start : start + len(piece)] = piece
+    return found
 
 
 def check_integrity(connection: Connection) -> Iterator[str]:
