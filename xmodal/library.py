@@ -24,13 +24,13 @@ from xmodal.ingest.pipeline import index_volume
 from xmodal.ingest.report import CaptionCounts, IndexCounts, Progress
 from xmodal.query import rank
 from xmodal.query.catalog import TextSource, describe, paths_of, texts_of
+from xmodal.query.indexes import Indexes
 from xmodal.query.ranking import SHORTLIST, Ranking
 from xmodal.results import Annotation, IndexReport, LibraryInfo, SearchResult, TrainReport
 from xmodal.spaces.code import ActiveCode, active_code, ensure_code, renew_code
 from xmodal.spaces.space import Space, make_default, space_for_indexing, space_for_search
 from xmodal.store.database import Database
 from xmodal.store.features import read_features
-from xmodal.store.loading import load_codes
 from xmodal.store.segments import merge_segments
 
 Notify = Callable[[str], None]
@@ -62,7 +62,7 @@ class Library:
         self._notify = notify or (lambda message: None)
         self._database: Database | None = None
         self._encoders: dict[str, Encoder] = {}  # by the spec that loaded them
-        self._indexes: dict[tuple[int, str], HammingIndex] = {}
+        self._indexes: Indexes | None = None
 
     @classmethod
     def open(
@@ -101,7 +101,7 @@ class Library:
         if self._database is not None:
             self._database.close()
             self._database = None
-        self._indexes.clear()
+        self._indexes = None
 
     def index(
         self,
@@ -159,7 +159,7 @@ class Library:
             except KeyboardInterrupt as interrupt:
                 raise IndexInterrupted(_report(counts, started)) from interrupt
             finally:
-                self._indexes.clear()
+                self._indexes = None
         return _report(counts, started)
 
     def search(
@@ -251,7 +251,7 @@ class Library:
                 background = self._background(self._encoder(space))
                 return train(database, space.id, background, bits=bits, seed=seed)
             finally:
-                self._indexes.clear()
+                self._indexes = None
 
     def info(self, check: bool = True) -> LibraryInfo:
         """What the library holds; ``check`` verifies the file and every checksum."""
@@ -261,6 +261,11 @@ class Library:
         if self._database is None:
             self._database = Database.open(self.path, create=False)
         return self._database
+
+    def _existing_indexes(self) -> Indexes:
+        if self._indexes is None:
+            self._indexes = Indexes(self._existing_database(), self._notify)
+        return self._indexes
 
     def _load_encoder(self, spec: str) -> Encoder:
         if spec not in self._encoders:
@@ -300,20 +305,11 @@ class Library:
         use_features: bool,
     ) -> Ranking:
         code = self._code(session, space)
-        key = (code.hasher_id, target)
-        if key not in self._indexes:
-            stored = load_codes(session, code.hasher_id, target)
-            for problem in stored.problems:
-                self._notify(problem)
-            index = HammingIndex(code.hasher.bits)
-            for ids, planes in stored.batches:
-                index.add_planes(ids, planes)
-            self._indexes[key] = index
+        index = self._existing_indexes().get(session, code.hasher_id, target)
 
         def read(ids: NDArray[np.int64]) -> Features:
             return read_features(session, space.id, ids)
 
-        index = self._indexes[key]
         return rank(
             feature, modality, index, target, code.hasher, k, read if use_features else None
         )

@@ -46,6 +46,18 @@ class Hits:
     ids: NDArray[np.int64]
     distances: NDArray[np.int32]
 
+    @classmethod
+    def of(cls, found: Sequence[Neighbours], k: int) -> "Hits":
+        """The neighbours of each query in arrays of ``k`` columns."""
+        hits = cls(
+            np.full((len(found), k), -1, dtype=np.int64),
+            np.full((len(found), k), -1, dtype=np.int32),
+        )
+        for row, neighbours in enumerate(found):
+            hits.ids[row, : len(neighbours.ids)] = neighbours.ids
+            hits.distances[row, : len(neighbours.ids)] = neighbours.distances
+        return hits
+
 
 class HammingIndex:
     """An exact index of binary codes.
@@ -192,15 +204,7 @@ class HammingIndex:
         k = check_number(k, "k", least=1)
         queries = to_planes(check_codes(codes, self._bytes))
         require_memory(HIT_BYTES * k * queries.shape[1], f"{k:,} results for each query")
-        found = self._engine.search(self._selection(allowed), queries, k)
-        hits = Hits(
-            np.full((len(found), k), -1, dtype=np.int64),
-            np.full((len(found), k), -1, dtype=np.int32),
-        )
-        for row, neighbours in enumerate(found):
-            hits.ids[row, : len(neighbours.ids)] = neighbours.ids
-            hits.distances[row, : len(neighbours.ids)] = neighbours.distances
-        return hits
+        return Hits.of(self._engine.search(self._selection(allowed), queries, k), k)
 
     def search_radius(
         self, codes: NDArray[np.uint8], radius: int, allowed: Allowed | None = None

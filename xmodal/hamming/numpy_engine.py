@@ -4,7 +4,7 @@ Codes pass in blocks that stay in cache while all queries are compared with them
 best candidates so far; once it has ``k``, the worst of them bounds what later blocks may add.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,8 +26,9 @@ class NumpyEngine:
     name = "numpy"
 
     def search(
-        self, chunks: Sequence[Chunk], queries: NDArray[np.uint64], k: int
+        self, chunks: Iterable[Chunk], queries: NDArray[np.uint64], k: int
     ) -> list[Neighbours]:
+        """As every engine; a chunk may be overwritten when the next one is asked for."""
         best = [_Best(k) for _ in range(queries.shape[1])]
         for ids, planes in _blocks(chunks):
             for query, distances in enumerate(_distances(planes, queries)):
@@ -82,7 +83,7 @@ class _Best:
 
 
 def _blocks(
-    chunks: Sequence[Chunk],
+    chunks: Iterable[Chunk],
 ) -> Iterator[tuple[Ids, NDArray[np.uint64]]]:
     """Ids and planes of the kept codes, at most ``BLOCK`` at a time, never none."""
     for chunk in chunks:

@@ -7,12 +7,13 @@ the centred features. No arrays here know of files or databases.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xmodal.encoders.base import Features, normalise
-from xmodal.hamming import HammingIndex, asymmetric_scores
+from xmodal.hamming import Hits, asymmetric_scores
 from xmodal.hashing import Hasher
 
 # What the shortlist holds at least: Hamming distances tie often, and the stages after it are cheap.
@@ -35,10 +36,24 @@ class Ranking:
         )
 
 
+class Searchable(Protocol):
+    """What a ranking needs of an index: :class:`~xmodal.hamming.HammingIndex` has it."""
+
+    def __len__(self) -> int: ...
+
+    def search(self, codes: NDArray[np.uint8], k: int, /) -> Hits:
+        """The ``k`` nearest codes of each query."""
+        ...
+
+    def codes(self, ids: NDArray[np.int64], /) -> NDArray[np.uint8]:
+        """The codes of these ids."""
+        ...
+
+
 def rank(
     feature: Features,
     modality: str,
-    index: HammingIndex,
+    index: Searchable,
     target: str,
     hasher: Hasher,
     k: int,

@@ -10,23 +10,25 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 
 import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from xmodal.errors import LibraryError
-from xmodal.hamming.engine import CHUNK
+from xmodal.hamming.engine import CHUNK, Chunk
 from xmodal.hamming.ids import Ids, as_run, listed
 from xmodal.hamming.memory import require_memory
-from xmodal.hamming.packing import WORD_BYTES, empty_planes, word_count
+from xmodal.hamming.packing import WORD_BYTES, empty_planes, from_planes, word_count
 from xmodal.store.layout import (
     DamagedSegmentError,
     Planes,
     SegmentBytes,
+    unpack_ids,
     unpack_live,
     unpack_segment,
 )
 from xmodal.store.models import HasherRecord, Segment
-from xmodal.store.sqlite import read_blob
+from xmodal.store.sqlite import read_blob, read_words
 
 Batch = tuple[Ids, Planes]
 # Segments that are read and not yet in their place.
@@ -130,12 +132,21 @@ def load_codes(session: Session, hasher_id: int, modality: str) -> StoredCodes:
     heads = read_heads(session, hasher_id, modality)
     needed = sum(head.count * WORD_BYTES * (words + (not head.gapless)) for head in heads)
     require_memory(needed, f"{sum(head.count for head in heads):,} codes")
-    batches: list[Batch] = []
     problems: list[str] = []
+    return StoredCodes(list(read_batches(session, heads, words, problems)), problems)
+
+
+def read_batches(
+    session: Session, heads: list[Head], words: int, problems: list[str], reuse: bool = False
+) -> Iterator[Batch]:
+    """Codes of the segments in batches of at most a chunk; a sentence on each damaged one.
+
+    With ``reuse`` the planes of a batch are overwritten by the next: no more than a chunk is held.
+    """
     largest = max((head.count for head in heads), default=0) * WORD_BYTES * words
-    memories: SimpleQueue[bytearray] = SimpleQueue()
+    free: SimpleQueue[bytearray] = SimpleQueue()
     for _ in range(_IN_FLIGHT):
-        memories.put(bytearray(largest))
+        free.put(bytearray(largest))
 
     def place(segment: SegmentBytes, memory: bytearray, planes: Planes) -> Ids:
         """Verify a segment and copy its live codes to ``planes``; returns their ids."""
@@ -144,16 +155,17 @@ def load_codes(session: Session, hasher_id: int, modality: str) -> StoredCodes:
             planes[...] = codes
             return ids
         finally:
-            memories.put(memory)
+            free.put(memory)
 
+    whole = empty_planes(words, CHUNK) if reuse else None
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for group in _groups(heads):
             lives = [head.live for head in group]
             ends = np.cumsum(lives).tolist()
-            planes = empty_planes(words, ends[-1])
+            planes = whole[:, : ends[-1]] if whole is not None else empty_planes(words, ends[-1])
             placed: list[Future[Ids]] = []
             for head, live, end in zip(group, lives, ends, strict=True):
-                memory = memories.get()
+                memory = free.get()
                 segment = head.read(session, memory)
                 placed.append(pool.submit(place, segment, memory, planes[:, end - live : end]))
             ids: list[Ids] = []
@@ -167,8 +179,37 @@ def load_codes(session: Session, hasher_id: int, modality: str) -> StoredCodes:
             if damaged.any():
                 planes = np.ascontiguousarray(planes[:, ~damaged])
             if planes.shape[1]:
-                batches.append((_joined(ids), planes))
-    return StoredCodes(batches, problems)
+                yield _joined(ids), planes
+
+
+def read_codes(
+    session: Session, heads: list[Head], code_bytes: int, ids: NDArray[np.int64]
+) -> NDArray[np.uint8]:
+    """The codes of ``ids``, uint8 ``(n, code_bytes)``, without reading those of others.
+
+    For ids that :func:`read_batches` found in this session: checksums are not verified again.
+    """
+    words = word_count(code_bytes)
+    wanted, back = np.unique(ids, return_inverse=True)
+    planes = np.empty((words, len(wanted)), dtype=np.uint64)
+    for head in heads:
+        mine = slice(*np.searchsorted(wanted, (head.first_id, head.last_id + 1)))
+        if mine.start == mine.stop:
+            continue
+        connection = session.connection()
+        stored = unpack_ids(
+            head.count, head.first_id, head.last_id,
+            None if head.gapless else read_blob(connection, "segment", "ids", head.number),
+        )  # fmt: skip
+        chunk = Chunk(np.empty((0, head.count), dtype=np.uint64), stored)
+        if head.deleted is not None:
+            chunk = chunk.only(unpack_live(head.count, head.deleted))
+        places, found = chunk.locate(wanted)
+        for word in range(words):
+            planes[word, found] = read_words(
+                connection, "segment", "codes", head.number, places + word * head.count
+            )
+    return from_planes(planes, code_bytes)[back]
 
 
 def _groups(heads: list[Head]) -> Iterator[list[Head]]:

@@ -11,6 +11,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine, NullPool, QueuePool, create_engine, event, text
 from sqlalchemy.exc import DBAPIError
 
@@ -157,6 +159,25 @@ def read_blob(
             piece = blob.read(_PIECE_BYTES)
             found[start : start + len(piece)] = piece
     return found
+
+
+def read_words(
+    connection: Connection, table: str, column: str, row: int, places: NDArray[np.intp]
+) -> NDArray[np.uint64]:
+    """Single little-endian 64-bit words of a blob; of the others only their page is read."""
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, sqlite3.Connection)
+    found = bytearray()
+    with driver.blobopen(table, column, row, readonly=True) as blob:
+        for place in places.tolist():
+            blob.seek(8 * place)
+            found += blob.read(8)
+    return np.frombuffer(found, "<u8").astype(np.uint64, copy=False)
+
+
+def data_version(connection: Connection) -> int:
+    """A number that changes when another connection, of any process, has changed the file."""
+    return int(connection.exec_driver_sql("PRAGMA data_version").scalar_one())
 
 
 def check_integrity(connection: Connection) -> Iterator[str]:
