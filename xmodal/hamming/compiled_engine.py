@@ -9,22 +9,25 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xmodal.hamming import kernels
-from xmodal.hamming.engine import Chunk, Neighbours
+from xmodal.hamming.engine import CHUNK, Chunk, Neighbours, Scored
 from xmodal.hamming.ids import take
 
 # Codes in the sample, where there are many more; and the share of them where there are not.
 SAMPLE, SAMPLE_SHARE = 16_384, 1 / 64
-# Codes a thread takes at a time, at most a chunk; fewer words of work than this stay in one thread.
-PORTION = 1 << 18
+# Codes a thread takes at a time: at least so many, and enough for so many portions a thread.
+PORTION, PORTIONS = 1 << 16, 32
+# Fewer words of work than this stay in one thread.
 ALONE = 1 << 19
 # What the heaps of a batch may take; more queries are searched in several batches.
 HEAP_BYTES = 1 << 26
+# Looking up a byte of a code takes about as long as comparing so many words.
+BYTE_WORDS = 4
 FIRST_HITS = 4 * kernels.BLOCK
 
 Queries = NDArray[np.uint64]  # (q, words), contiguous
@@ -50,6 +53,7 @@ class CompiledEngine:
         query = np.zeros((words, 1), dtype=np.uint64)
         self.search([chunk], query, 1)
         self.search_radius([chunk], query, 0)
+        self.search_weighted([chunk], np.zeros((1, 8 * words, 256), dtype=np.float32), 1)
 
     def search(
         self, chunks: Sequence[Chunk], queries: NDArray[np.uint64], k: int
@@ -83,6 +87,16 @@ class CompiledEngine:
             in_order([part for share in shares for part in share[row]]) for row in range(len(rows))
         ]
 
+    def search_weighted(
+        self, chunks: Sequence[Chunk], tables: NDArray[np.float32], k: int
+    ) -> list[Scored]:
+        k = min(k, max(1, sum(len(chunk) for chunk in chunks)))
+        batch = max(1, HEAP_BYTES // (12 * k * self.threads))
+        found: list[Scored] = []
+        for start in range(0, len(tables), batch):
+            found += self._scored(chunks, tables[start : start + batch], k)
+        return found
+
     def _nearest(
         self, chunks: Sequence[Chunk], queries: Queries, k: int, total: int
     ) -> list[Neighbours]:
@@ -99,16 +113,22 @@ class CompiledEngine:
     def _scan(
         self, chunks: Sequence[Chunk], queries: Queries, k: int, limits: NDArray[np.int64]
     ) -> list[Neighbours]:
-        def collect(portions: Iterator[Portion]) -> list[Neighbours]:
-            best = np.empty((len(queries), k), dtype=np.int32)
-            ids = np.empty((len(queries), k), dtype=np.int64)
-            counts = np.zeros(len(queries), dtype=np.int64)
-            for chunk, start, stop in portions:
-                kernels.scan(*addresses(chunk), start, stop, queries, limits, best, ids, counts)
-            return [Neighbours(ids[row, :n], best[row, :n]) for row, n in enumerate(counts)]
+        def offer(portion: Portion, *heaps: NDArray[Any]) -> None:
+            chunk, start, stop = portion
+            kernels.scan(*addresses(chunk), start, stop, queries, limits, *heaps)
 
-        shares = self._shared(chunks, len(queries), collect)
+        shares = self._shared(chunks, len(queries), _collector(len(queries), k, np.int32, offer))
         return [in_order([share[row] for share in shares], k) for row in range(len(queries))]
+
+    def _scored(self, chunks: Sequence[Chunk], tables: NDArray[np.float32], k: int) -> list[Scored]:
+        def offer(portion: Portion, *heaps: NDArray[Any]) -> None:
+            chunk, start, stop = portion
+            kernels.score(*addresses(chunk), start, stop, tables, *heaps)
+
+        collect = _collector(len(tables), k, np.float32, offer)
+        shares = self._shared(chunks, BYTE_WORDS * tables.shape[1] * len(tables), collect)
+        found = [in_order([share[row] for share in shares], k) for row in range(len(tables))]
+        return [Scored(ids, (0 - negated).astype(np.float32)) for ids, negated in found]
 
     def _shared(
         self,
@@ -120,11 +140,13 @@ class CompiledEngine:
         words = sum(len(chunk.ids) * len(chunk.planes) for chunk in chunks)
         if self.threads == 1 or words * queries < ALONE:
             return [collect((chunk, 0, len(chunk.ids)) for chunk in chunks)]
+        total = sum(len(chunk.ids) for chunk in chunks)
+        size = max(PORTION, total // (PORTIONS * self.threads) // PORTION * PORTION)
         waiting = iter(
             [
-                (chunk, start, min(start + PORTION, len(chunk.ids)))
+                (chunk, start, min(start + size, len(chunk.ids)))
                 for chunk in chunks
-                for start in range(0, len(chunk.ids), PORTION)
+                for start in range(0, len(chunk.ids), size)
             ]
         )
         lock = threading.Lock()
@@ -147,6 +169,22 @@ def available_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def _collector(
+    queries: int, k: int, dtype: type[np.number[Any]], offer: Callable[..., None]
+) -> Callable[[Iterator[Portion]], list[Neighbours]]:
+    """What a thread does: offer portions to heaps of its own, the ``k`` best of each query."""
+
+    def collect(portions: Iterator[Portion]) -> list[Neighbours]:
+        best = np.empty((queries, k), dtype=dtype)
+        ids = np.empty((queries, k), dtype=np.int64)
+        counts = np.zeros(queries, dtype=np.int64)
+        for portion in portions:
+            offer(portion, best, ids, counts)
+        return [Neighbours(ids[row, :n], best[row, :n]) for row, n in enumerate(counts)]
+
+    return collect
 
 
 def guess_limits(
@@ -181,7 +219,7 @@ def _within(portion: Portion, query: NDArray[np.uint64], radius: int) -> Iterato
         count, start = kernels.within(rows, keep, start, stop, query, radius, places, distances)
         if count:
             yield Neighbours(take(chunk.ids, places[:count]), distances[:count].copy())
-        room = min(2 * room, PORTION + kernels.BLOCK)
+        room = min(2 * room, CHUNK + kernels.BLOCK)
 
 
 def addresses(chunk: Chunk) -> tuple[tuple[np.uint64, ...], np.uint64, int, np.uint64]:

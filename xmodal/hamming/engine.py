@@ -22,6 +22,13 @@ class Neighbours(NamedTuple):
     distances: NDArray[np.int32]
 
 
+class Scored(NamedTuple):
+    """The answer to one weighted query, best first, then by id: int64 and float32 ``(found,)``."""
+
+    ids: NDArray[np.int64]
+    scores: NDArray[np.float32]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Chunk:
     """At most ``CHUNK`` codes that are never written to again; changes make a new chunk.
@@ -116,4 +123,14 @@ class Engine(Protocol):
         self, chunks: Sequence[Chunk], queries: NDArray[np.uint64], radius: int
     ) -> list[Neighbours]:
         """For each query all kept codes at a distance of at most ``radius`` bits."""
+        ...
+
+    def search_weighted(
+        self, chunks: Sequence[Chunk], tables: NDArray[np.float32], k: int
+    ) -> list[Scored]:
+        """For each query the first ``k`` kept codes in the order (highest score, id).
+
+        ``tables`` float32 ``(q, bytes, 256)``: what each value of a byte adds to the score, added
+        up as float32 from the first byte to the last.
+        """
         ...

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xmodal.errors import CodesError
-from xmodal.hamming.engine import Chunk, Engine, Neighbours
+from xmodal.hamming.engine import Chunk, Engine, Neighbours, Scored
 from xmodal.hamming.numpy_engine import NumpyEngine
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 # What loading the compiled engine costs, in 64-bit words that NumPy compares with a query in that
 # time (.45 s, 1.1 ns a word).
 LOADING_WORDS = 400_000_000
+# Looking up a byte of a code in a table takes NumPy as long as comparing so many words.
+BYTE_WORDS = 2
 
 
 @cache
@@ -54,20 +56,28 @@ class AutoEngine:
     def search(
         self, chunks: Sequence[Chunk], queries: NDArray[np.uint64], k: int
     ) -> list[Neighbours]:
-        return self._chosen(chunks, queries).search(chunks, queries, k)
+        return self._chosen(chunks, len(queries), queries.size).search(chunks, queries, k)
 
     def search_radius(
         self, chunks: Sequence[Chunk], queries: NDArray[np.uint64], radius: int
     ) -> list[Neighbours]:
-        return self._chosen(chunks, queries).search_radius(chunks, queries, radius)
+        engine = self._chosen(chunks, len(queries), queries.size)
+        return engine.search_radius(chunks, queries, radius)
 
-    def _chosen(self, chunks: Sequence[Chunk], queries: NDArray[np.uint64]) -> Engine:
+    def search_weighted(
+        self, chunks: Sequence[Chunk], tables: NDArray[np.float32], k: int
+    ) -> list[Scored]:
+        count, code_bytes, _ = tables.shape
+        engine = self._chosen(chunks, -(-code_bytes // 8), BYTE_WORDS * code_bytes * count)
+        return engine.search_weighted(chunks, tables, k)
+
+    def _chosen(self, chunks: Sequence[Chunk], words: int, words_a_code: int) -> Engine:
         if self._left >= 0:
-            work = sum(len(chunk.ids) for chunk in chunks) * queries.size
+            work = sum(len(chunk.ids) for chunk in chunks) * words_a_code
             with self._choosing:
                 self._left -= work
                 if self._left < 0 and self._loading is None:
-                    self._loading = threading.Thread(target=self._load, args=(len(queries),))
+                    self._loading = threading.Thread(target=self._load, args=(words,))
                     self._loading.start()
             if work > LOADING_WORDS and self._loading:
                 self._loading.join()

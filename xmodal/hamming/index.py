@@ -8,14 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xmodal.errors import CodesError
+from xmodal.hamming.asymmetric import byte_tables
 from xmodal.hamming.checks import as_bitmap, check_ids, check_number, check_run, refuse
-from xmodal.hamming.engine import (
-    CHUNK,
-    Chunk,
-    Engine,
-    Neighbours,
-    merge,
-)
+from xmodal.hamming.engine import CHUNK, Chunk, Engine, Neighbours, Scored, merge
 from xmodal.hamming.engines import create_engine
 from xmodal.hamming.ids import Ids, as_run, listed
 from xmodal.hamming.memory import require_memory
@@ -217,6 +212,29 @@ class HammingIndex:
         radius = check_number(radius, "radius", least=0)
         queries = to_planes(check_codes(codes, self._bytes))
         return self._engine.search_radius(self._selection(allowed), queries, radius)
+
+    def search_weighted(
+        self, queries: NDArray[np.float32], k: int, allowed: Allowed | None = None
+    ) -> list[Scored]:
+        """The ``k`` codes of the highest asymmetric score of each query, among all codes.
+
+        Parameters
+        ----------
+        queries: float32 ``(bits,)`` or ``(q, bits)``, the weight of each bit; the scores are those
+            of :func:`asymmetric_scores`.
+        k, allowed: as :meth:`search` takes them.
+
+        Returns
+        -------
+        One ``(ids, scores)`` a query, int64 and float32, highest score first, then by id.
+
+        Raises
+        ------
+        CodesError: wrong shape or dtype, NaN or infinite weights, ``k < 1``.
+        """
+        k = check_number(k, "k", least=1)
+        tables = byte_tables(queries, self._bytes)
+        return self._engine.search_weighted(self._selection(allowed), tables, k)
 
     def _selection(self, allowed: Allowed | None) -> Sequence[Chunk]:
         """What a search scans: this moment's chunks by first id, cut down to what is allowed."""

@@ -76,6 +76,39 @@ def scan(
 
 
 @compiled
+def score(
+    rows: Any,
+    ids: int,
+    first_id: int,
+    keep: int,
+    start: int,
+    stop: int,
+    tables: Any,
+    best: Any,
+    best_ids: Any,
+    counts: Any,
+) -> None:
+    """Offer codes to the best ``k`` of each query by tables, float32 ``(q, bytes, 256)``.
+
+    ``best`` float32 ``(q, k)`` are heaps of negated scores, the other arguments those of ``scan``.
+    """
+    k = best.shape[1]
+    for tile in range(start, stop, BLOCK):
+        for row in range(len(tables)):
+            for place in range(tile, min(tile + BLOCK, stop)):
+                if keep and not bit_at(keep, place):
+                    continue
+                total = np.float32(0)
+                for byte in range(tables.shape[1]):
+                    word = np.uint64(number_at(rows[byte >> 3], place))
+                    value = (word >> np.uint64(8 * (byte & 7))) & np.uint64(255)
+                    total += tables[row, byte, value]
+                if counts[row] < k or -total <= best[row, 0]:
+                    found_id = number_at(ids, place) if ids else first_id + place
+                    _offer(best[row], best_ids[row], counts, row, -total, found_id)
+
+
+@compiled
 def within(
     rows: Any,
     keep: int,

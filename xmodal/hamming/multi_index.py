@@ -23,7 +23,7 @@ from xmodal.hamming.compiled_engine import (
     guess_limits,
     in_order,
 )
-from xmodal.hamming.engine import CHUNK, Chunk, Neighbours
+from xmodal.hamming.engine import CHUNK, Chunk, Neighbours, Scored
 from xmodal.hamming.ids import take
 from xmodal.hamming.memory import require_memory
 
@@ -163,6 +163,11 @@ class MultiIndexEngine:
             for outside, near in zip(scanned, found, strict=True)
             if near is not None
         ]
+
+    def search_weighted(
+        self, chunks: Sequence[Chunk], tables: NDArray[np.float32], k: int
+    ) -> list[Scored]:
+        return self._scanner.search_weighted(chunks, tables, k)
 
     def _looks_up(self, chunks: Sequence[Chunk], radius: int) -> bool:
         tables = self._tables_of(chunks)
