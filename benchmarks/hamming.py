@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 from codesets import planes, queries
 from contenders import contenders, counting, reading
+from radius import measure_radius
 
 from xmodal.hamming.compiled_engine import available_cores
 
@@ -77,6 +78,16 @@ def measure_memory(n: int, bits: int, gaps: bool) -> dict:
     return json.loads(done.stdout)
 
 
+def replaced(rows: list[dict], new: list[dict], *keys: str) -> list[dict]:
+    """``rows`` without those that ``new`` measures again, and ``new``, in order."""
+
+    def key(row: dict) -> tuple:
+        return tuple(row[name] for name in keys)
+
+    again = {key(row) for row in new}
+    return sorted([row for row in rows if key(row) not in again] + new, key=key)
+
+
 def machine(threads: int) -> dict:
     name = platform.processor() or platform.machine()
     if Path("/proc/cpuinfo").exists():
@@ -96,12 +107,13 @@ def main() -> None:
     parser.add_argument("--kinds", nargs="+", default=["random", "learned"])
     parser.add_argument("--threads", type=int, default=available_cores())
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--radius-sizes", type=float, nargs="*", default=[1e6, 1e7])
     parser.add_argument("--results", type=Path, help="a JSON file that is written, or added to")
     parser.add_argument("--report", type=Path, help="write hamming.md and plots of all results")
     options = parser.parse_args()
-    found: dict = {"rows": [], "memory": [], "counting": {}}
+    found: dict = {"rows": [], "memory": [], "counting": {}, "radius": []}
     if options.results and options.results.exists():
-        found = json.loads(options.results.read_text())
+        found |= json.loads(options.results.read_text())
     found["machine"] = machine(options.threads)
     for bits in options.bits:
         run = counting(bits)
@@ -110,14 +122,20 @@ def main() -> None:
         found["counting"][str(bits)] = min(taken / count for count, taken in made)
         for n in map(int, options.sizes):
             for kind in options.kinds:
-                found["rows"] += measure(
+                new = measure(
                     kind, n, bits, options.k, options.queries, options.threads, options.rounds
                 )
+                found["rows"] = replaced(found["rows"], new, "kind", "n", "bits", "k", "queries")
                 if options.results:
                     options.results.write_text(json.dumps(found, indent=1))
+    for n in map(int, options.radius_sizes):
+        for kind in options.kinds:
+            new = measure_radius(kind, n, 128, options.threads, 3)
+            found["radius"] = replaced(found["radius"], new, "kind", "n", "bits")
     for n in map(int, options.sizes):
         for gaps in (False, True):
-            found["memory"].append(measure_memory(n, 128, gaps))
+            new = [measure_memory(n, 128, gaps)]
+            found["memory"] = replaced(found["memory"], new, "n", "bits", "gaps")
     if options.results:
         options.results.write_text(json.dumps(found, indent=1))
     print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.1f} GB")
