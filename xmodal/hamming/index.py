@@ -15,6 +15,7 @@ from xmodal.hamming.engines import create_engine
 from xmodal.hamming.ids import Ids, as_run, listed
 from xmodal.hamming.memory import require_memory
 from xmodal.hamming.packing import (
+    WORD_BYTES,
     check_bits,
     check_codes,
     check_planes,
@@ -102,9 +103,13 @@ class HammingIndex:
         Raises
         ------
         CodesError: wrong shape, dtype or number; an id that is negative, repeats, or is in the
-            index already. Nothing is added then. An id that was removed may be added again.
+            index already. NotEnoughMemoryError: the codes do not fit. Nothing is added then. An id
+            that was removed may be added again.
         """
-        self.add_planes(check_ids(ids).copy(), to_planes(check_codes(codes, self._bytes)))
+        ids, codes = check_ids(ids), check_codes(codes, self._bytes)
+        needed = len(codes) * WORD_BYTES * word_count(self._bytes) + ids.nbytes
+        require_memory(needed, f"{len(codes):,} codes")
+        self.add_planes(ids.copy(), to_planes(codes))
 
     def add_planes(self, ids: Ids, planes: NDArray[np.uint64]) -> None:
         """Add codes that are laid out in planes already, uint64 ``(words, n)``; else as ``add``.

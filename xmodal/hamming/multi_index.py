@@ -148,8 +148,9 @@ class MultiIndexEngine:
         known: dict[int, Chunk] = {
             numbers[id(chunk.planes)]: chunk for chunk in chunks if id(chunk.planes) in numbers
         }
-        rows = np.ascontiguousarray(queries.T)
-        found = list(self._pool.map(lambda query: _look_up(tables, known, query, radius), rows))
+        parts = np.array_split(np.ascontiguousarray(queries.T), self._scanner.threads)
+        looked_up = self._pool.map(lambda part: _look_up(tables, known, part, radius), parts)
+        found = [near for part in looked_up for near in part]
         scanned = self._scanner.search_radius(rest, queries, radius)
         # Where codes crowd around a query its tables lead to too many: those queries are scanned.
         crowded = [column for column, near in enumerate(found) if near is None]
@@ -192,32 +193,33 @@ def worthwhile(tables: Tables, radius: int) -> bool:
 
 
 def _look_up(
-    tables: Tables, known: dict[int, Chunk], query: NDArray[np.uint64], radius: int
-) -> Neighbours | None:
-    """All known codes within ``radius``; None if that takes longer than a scan."""
+    tables: Tables, known: dict[int, Chunk], queries: NDArray[np.uint64], radius: int
+) -> list[Neighbours | None]:
+    """All known codes within ``radius`` of each query; None where that takes longer than a scan."""
     budget = tables.slots.shape[1] // CANDIDATE_CODES if CANDIDATE_CODES else MOST_CHUNKS * CHUNK
-    planes = np.zeros((len(tables.planes), len(query)), dtype=np.uint64)
+    planes = np.zeros((len(tables.planes), queries.shape[1]), dtype=np.uint64)
     keeps = np.zeros(len(planes), dtype=np.uint64)
     present = np.zeros(len(planes), dtype=np.bool_)
     for number, chunk in known.items():
         planes[number], _, _, keeps[number] = addresses(chunk)
         present[number] = True
-    room = FIRST_FOUND
-    while True:
+    counts = np.empty(len(queries), dtype=np.int64)
+    room, found = 0, FIRST_FOUND
+    while found > room:
+        room = found
         slots = np.empty(room, dtype=np.int64)
         distances = np.empty(room, dtype=np.int32)
-        count = multi_kernels.gather(
+        found = multi_kernels.gather_all(
             tables.offsets, tables.slots, tables.starts, tables.radii(radius), planes, keeps,
-            present, query, radius, budget, slots, distances,
+            present, queries, radius, budget, slots, distances, counts,
         )  # fmt: skip
-        if count < 0:
-            return None
-        if count <= room:
-            break
-        room = count
-    slots, distances = slots[:count], distances[:count]
-    ids = np.empty(count, dtype=np.int64)
+    slots = slots[:found]
+    ids = np.empty(found, dtype=np.int64)
     for number in np.unique(slots // CHUNK).tolist():
         mine = slots // CHUNK == number
         ids[mine] = take(known[number].ids, slots[mine] % CHUNK)
-    return Neighbours(ids, distances)
+    ends = np.maximum(counts, 0).cumsum().tolist()
+    return [
+        None if count < 0 else Neighbours(ids[end - count : end], distances[end - count : end])
+        for count, end in zip(counts.tolist(), ends, strict=True)
+    ]

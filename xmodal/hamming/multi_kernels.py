@@ -89,6 +89,36 @@ def gather(
 
 
 @compiled
+def gather_all(
+    offsets: Any,
+    slots: Any,
+    starts: Any,
+    radii: Any,
+    planes: Any,
+    keeps: Any,
+    present: Any,
+    queries: Any,
+    radius: int,
+    budget: int,
+    found: Any,
+    distances: Any,
+    counts: Any,
+) -> int:
+    """:func:`gather` for several queries, one behind the other; returns how much room they need.
+
+    ``counts`` int64 ``(q,)`` gets how many each has, -1 where the budget did not suffice.
+    """
+    total = 0
+    for row in range(len(queries)):
+        counts[row] = gather(
+            offsets, slots, starts, radii, planes, keeps, present, queries[row], radius, budget,
+            found[total:], distances[total:],
+        )  # fmt: skip
+        total += max(counts[row], 0)
+    return total
+
+
+@compiled
 def _seen(rows: Any, place: int, query: Any, starts: Any, radii: Any, table: int) -> bool:
     """Whether a table before this one led to the code already."""
     for earlier in range(table):
