@@ -1,5 +1,6 @@
 """The automatic choice: NumPy first, the compiled engine when it pays, nothing heavy before."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -94,3 +95,26 @@ def test_several_threads_search_while_one_adds_with_the_compiled_engine():
         thread.join()
     assert not wrong
     assert len(index) == 128 * 80
+
+
+FORKED = """
+import os
+import numpy as np
+from xmodal.hamming import HammingIndex
+from xmodal.hamming.compiled_engine import CompiledEngine
+
+index = HammingIndex(64, CompiledEngine(threads=2))
+index.add(np.arange(600_000), np.zeros((600_000, 8), np.uint8))
+query = np.zeros((1, 8), np.uint8)
+index.search(query, 1)
+child = os.fork()
+found = index.search(query, 3).ids.tolist()
+assert found == [[0, 1, 2]], found
+if child:
+    assert os.waitpid(child, 0)[1] == 0
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_forked_process_searches_with_threads_of_its_own():
+    subprocess.run([sys.executable, "-c", FORKED], check=True, timeout=60)

@@ -99,11 +99,11 @@ def test_queries_in_a_crowd_are_scanned():
 
 
 def test_memory_for_tables_that_is_not_there_is_asked_for_first(monkeypatch):
-    monkeypatch.setattr("xmodal.hamming.memory.free_memory", lambda: 1_000_000)
-    monkeypatch.setattr("xmodal.hamming.memory._SMALL", 0)
     index = HammingIndex(64, MultiIndexEngine())
     index.add(
         np.arange(70_000), np.random.default_rng(0).integers(0, 256, (70_000, 8), dtype=np.uint8)
     )
+    monkeypatch.setattr("xmodal.hamming.memory.free_memory", lambda: 1_000_000)
+    monkeypatch.setattr("xmodal.hamming.memory._SMALL", 0)
     with pytest.raises(MemoryError, match=r"tables of multi-index hashing need .* MB .* 1.0 MB"):
         index.search_radius(np.zeros((1, 8), np.uint8), 1)

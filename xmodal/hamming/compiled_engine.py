@@ -45,7 +45,16 @@ class CompiledEngine:
 
     def __init__(self, threads: int | None = None) -> None:
         self.threads = threads or available_cores()
-        self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="xmodal-scan")
+        self._pool: ThreadPoolExecutor | None = None
+        self._process = 0
+
+    @property
+    def pool(self) -> ThreadPoolExecutor:
+        """Threads of this process; those of another do not come along when it forks."""
+        if self._pool is None or self._process != os.getpid():
+            self._process = os.getpid()
+            self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="xmodal-scan")
+        return self._pool
 
     def prepare(self, words: int) -> None:
         """Compile the kernels for codes of so many words, or load them where they were cached."""
@@ -159,7 +168,7 @@ class CompiledEngine:
                     return
                 yield portion
 
-        others = [self._pool.submit(collect, portions()) for _ in range(self.threads - 1)]
+        others = [self.pool.submit(collect, portions()) for _ in range(self.threads - 1)]
         mine = collect(portions())
         return [mine, *(other.result() for other in others)]
 
@@ -232,6 +241,7 @@ def addresses(chunk: Chunk) -> tuple[tuple[np.uint64, ...], np.uint64, int, np.u
 
 
 def in_order(parts: Sequence[Neighbours], k: int | None = None) -> Neighbours:
+    """All parts in one, by (distance, id), or the first ``k`` of them."""
     ids = np.concatenate([part.ids for part in parts] or [np.empty(0, dtype=np.int64)])
     distances = np.concatenate([part.distances for part in parts] or [np.empty(0, dtype=np.int32)])
     order = np.lexsort((ids, distances))[:k]

@@ -2,6 +2,8 @@
 
 Kernels take the planes of a chunk as a tuple of row addresses: one compiled version then serves
 arrays that are read-only, strided or mapped, and the number of words is known when it is compiled.
+
+Numba's cache knows a kernel by its own file: whoever changes this one removes ``__pycache__``.
 """
 
 from typing import Any

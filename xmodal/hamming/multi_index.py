@@ -111,7 +111,6 @@ class MultiIndexEngine:
 
     def __init__(self, scanner: CompiledEngine | None = None) -> None:
         self._scanner = scanner or CompiledEngine()
-        self._pool = ThreadPoolExecutor(self._scanner.threads, "xmodal-look-up")
         self._building = threading.Lock()
         self._tables: Tables | None = None
 
@@ -149,7 +148,9 @@ class MultiIndexEngine:
             numbers[id(chunk.planes)]: chunk for chunk in chunks if id(chunk.planes) in numbers
         }
         parts = np.array_split(np.ascontiguousarray(queries.T), self._scanner.threads)
-        looked_up = self._pool.map(lambda part: _look_up(tables, known, part, radius), parts)
+        looked_up = self._scanner.pool.map(
+            lambda part: _look_up(tables, known, part, radius), parts
+        )
         found = [near for part in looked_up for near in part]
         scanned = self._scanner.search_radius(rest, queries, radius)
         # Where codes crowd around a query its tables lead to too many: those queries are scanned.
