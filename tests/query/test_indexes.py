@@ -122,6 +122,43 @@ def test_a_damaged_segment_is_named_and_the_rest_is_searched(database, small, mo
     assert f"segment {broken.id} (image codes of hasher 1, 64 items from id 64) is damaged" in note
 
 
+def test_a_segment_of_an_impossible_size_is_damaged(database):
+    codes = fill(database, np.arange(300))
+    fill(database, np.arange(300, 310))
+    with database.transaction() as session:
+        session.scalars(select(Segment).where(Segment.first_id == 300)).one().count = 1 << 40
+    notes: list[str] = []
+    with database.session() as session:
+        hits = Indexes(database, notes.append).get(session, 1, "image").search(codes[:1], 1)
+    assert hits.ids.tolist() == [[0]]
+    assert len(notes) == 1
+
+
+def test_damaged_pages_of_the_file_cost_their_segment_only(database):
+    """What SQLite itself finds, not the checksum: a page that leads nowhere."""
+    with database.transaction() as session:
+        for first, value in ((0, 1), (20_000, 0xAB), (40_000, 3)):
+            codes = np.full((20_000, BYTES), value, np.uint8)
+            append_codes(session, 1, "image", np.arange(first, first + 20_000), codes)
+    database.close()
+    content = bytearray(database.path.read_bytes())
+    page = next(
+        at for at in range(0, len(content), 4096) if content[at + 4 : at + 4096] == b"\xab" * 4092
+    )
+    content[page : page + 4] = b"\xff" * 4
+    database.path.write_bytes(content)
+    again = Database.open(database.path)
+    notes: list[str] = []
+    with again.session() as session:
+        hits = StreamedIndex(session, 1, "image", notes.append).search(
+            np.zeros((1, 9), np.uint8), 3
+        )
+        assert hits.ids.tolist() == [[0, 1, 2]]
+    again.close()
+    (note,) = notes
+    assert "20000 items from id 20000) is damaged: database disk image is malformed" in note
+
+
 def test_codes_that_do_not_fit_into_memory_are_read_from_the_file(database, small, monkeypatch):
     monkeypatch.setattr(indexes, "LARGE", 1 << 30)
     monkeypatch.setattr(memory, "_SMALL", 0)

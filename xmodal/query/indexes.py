@@ -35,7 +35,7 @@ class Indexes:
         if key in self._loaded:
             return self._loaded[key][1]
         heads = read_heads(session, hasher_id, modality)
-        size = sum(head.count for head in heads) * code_bytes(session, hasher_id)
+        size = sum(head.live for head in heads) * code_bytes(session, hasher_id)
         if size > LARGE and key not in self._searched:
             self._searched.add(key)
             return StreamedIndex(session, hasher_id, modality, self._notify)

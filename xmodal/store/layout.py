@@ -14,6 +14,8 @@ from xmodal.hamming.ids import Ids, as_run, take
 
 Planes = NDArray[np.uint64]
 
+SEGMENT_CODES = 65_536  # at most
+
 _DIGEST_BYTES = 16
 _WORD_BYTES = 8
 _ROW_WORDS = 512

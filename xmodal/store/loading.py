@@ -20,6 +20,7 @@ from xmodal.hamming.ids import Ids, as_run, listed
 from xmodal.hamming.memory import require_memory
 from xmodal.hamming.packing import WORD_BYTES, empty_planes, from_planes, word_count
 from xmodal.store.layout import (
+    SEGMENT_CODES,
     DamagedSegmentError,
     Planes,
     SegmentBytes,
@@ -28,7 +29,7 @@ from xmodal.store.layout import (
     unpack_segment,
 )
 from xmodal.store.models import HasherRecord, Segment
-from xmodal.store.sqlite import read_blob, read_words
+from xmodal.store.sqlite import DamagedBlobError, read_blob, read_words
 
 Batch = tuple[Ids, Planes]
 # Segments that are read and not yet in their place.
@@ -63,7 +64,9 @@ class Head:
 
     @property
     def live(self) -> int:
-        """How many codes are not deleted; none where the bitmap is damaged."""
+        """How many codes are not deleted; none where that is damaged."""
+        if not 0 < self.count <= SEGMENT_CODES:
+            return 0
         if self.deleted is None:
             return self.count
         try:
@@ -81,10 +84,16 @@ class Head:
         )
 
     def read(self, session: Session, memory: bytearray | None = None) -> SegmentBytes:
-        """The whole segment; its codes lie in ``memory`` if they fit there."""
+        """The whole segment; its codes lie in ``memory`` if they fit there.
+
+        Raises DamagedSegmentError where the file itself is damaged.
+        """
         connection = session.connection()
-        ids = None if self.gapless else read_blob(connection, "segment", "ids", self.number)
-        codes = read_blob(connection, "segment", "codes", self.number, memory)
+        try:
+            ids = None if self.gapless else read_blob(connection, "segment", "ids", self.number)
+            codes = read_blob(connection, "segment", "codes", self.number, memory)
+        except DamagedBlobError as error:
+            raise DamagedSegmentError(str(error)) from error
         return SegmentBytes(
             self.count, self.first_id, self.last_id, self.checksum, self.deleted, ids, codes
         )
@@ -130,8 +139,8 @@ def load_codes(session: Session, hasher_id: int, modality: str) -> StoredCodes:
     """
     words = code_words(session, hasher_id)
     heads = read_heads(session, hasher_id, modality)
-    needed = sum(head.count * WORD_BYTES * (words + (not head.gapless)) for head in heads)
-    require_memory(needed, f"{sum(head.count for head in heads):,} codes")
+    needed = sum(head.live * WORD_BYTES * (words + (not head.gapless)) for head in heads)
+    require_memory(needed, f"{sum(head.live for head in heads):,} codes")
     problems: list[str] = []
     return StoredCodes(list(read_batches(session, heads, words, problems)), problems)
 
@@ -143,7 +152,7 @@ def read_batches(
 
     With ``reuse`` the planes of a batch are overwritten by the next: no more than a chunk is held.
     """
-    largest = max((head.count for head in heads), default=0) * WORD_BYTES * words
+    largest = max((head.count for head in heads if head.live), default=0) * WORD_BYTES * words
     free: SimpleQueue[bytearray] = SimpleQueue()
     for _ in range(_IN_FLIGHT):
         free.put(bytearray(largest))
@@ -157,6 +166,16 @@ def read_batches(
         finally:
             free.put(memory)
 
+    def submit(head: Head, planes: Planes) -> Future[Ids]:
+        memory = free.get()
+        try:
+            return pool.submit(place, head.read(session, memory), memory, planes)
+        except DamagedSegmentError as error:
+            free.put(memory)
+            unreadable: Future[Ids] = Future()
+            unreadable.set_exception(error)
+            return unreadable
+
     whole = empty_planes(words, CHUNK) if reuse else None
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for group in _groups(heads):
@@ -165,9 +184,7 @@ def read_batches(
             planes = whole[:, : ends[-1]] if whole is not None else empty_planes(words, ends[-1])
             placed: list[Future[Ids]] = []
             for head, live, end in zip(group, lives, ends, strict=True):
-                memory = free.get()
-                segment = head.read(session, memory)
-                placed.append(pool.submit(place, segment, memory, planes[:, end - live : end]))
+                placed.append(submit(head, planes[:, end - live : end]))
             ids: list[Ids] = []
             damaged = np.zeros(ends[-1], dtype=bool)
             for head, live, end, done in zip(group, lives, ends, placed, strict=True):
@@ -221,11 +238,11 @@ def _groups(heads: list[Head]) -> Iterator[list[Head]]:
             head.first_id > group[-1].last_id
             and (not head.gapless or head.first_id == group[-1].last_id + 1)
         )
-        if group and (apart or count + head.count > CHUNK):
+        if group and (apart or count + head.live > CHUNK):
             yield group
             group, count = [], 0
         group.append(head)
-        count += head.count
+        count += head.live
     if group:
         yield group
 

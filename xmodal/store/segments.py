@@ -17,6 +17,7 @@ from xmodal.errors import CodesError
 from xmodal.hamming.ids import Ids, listed
 from xmodal.hamming.packing import check_codes, to_planes
 from xmodal.store.layout import (
+    SEGMENT_CODES,
     DamagedSegmentError,
     Planes,
     pack_deleted,
@@ -28,7 +29,6 @@ from xmodal.store.layout import (
 from xmodal.store.loading import Head, code_bytes, code_words, read_heads
 from xmodal.store.models import Segment
 
-SEGMENT_CODES = 65_536
 # A segment with fewer live codes is worth rewriting; fuller ones are left alone for good.
 _SMALL = SEGMENT_CODES // 2
 # So many segments of fewer codes than that are merged by the commit that makes them so many: a

@@ -34,6 +34,10 @@ _OUR_FAULT = (
 )
 
 
+class DamagedBlobError(Exception):
+    """The pages of a blob are damaged; other rows may be whole."""
+
+
 def is_there(path: Path) -> bool:
     """Whether a library has been started at ``path``; an empty file is none yet.
 
@@ -146,19 +150,25 @@ def read_blob(
 ) -> memoryview:
     """One blob by the number of its row, read into ``memory`` if it fits there.
 
-    Piece by piece: new memory for each large blob would cost more than the reading.
+    Piece by piece: new memory for each large blob would cost more than the reading. Raises
+    DamagedBlobError where SQLite finds its pages damaged.
     """
     driver = connection.connection.driver_connection
     assert isinstance(driver, sqlite3.Connection)
-    with driver.blobopen(table, column, row, readonly=True) as blob:
-        size = len(blob)
-        if memory is None or len(memory) < size:
-            memory = bytearray(size)
-        found = memoryview(memory)[:size]
-        for start in range(0, size, _PIECE_BYTES):
-            piece = blob.read(_PIECE_BYTES)
-            found[start : start + len(piece)] = piece
-    return found
+    try:
+        with driver.blobopen(table, column, row, readonly=True) as blob:
+            size = len(blob)
+            if memory is None or len(memory) < size:
+                memory = bytearray(size)
+            found = memoryview(memory)[:size]
+            for start in range(0, size, _PIECE_BYTES):
+                piece = blob.read(_PIECE_BYTES)
+                found[start : start + len(piece)] = piece
+            return found
+    except sqlite3.DatabaseError as error:
+        if (error.sqlite_errorname or "").startswith("SQLITE_CORRUPT"):
+            raise DamagedBlobError(str(error)) from error
+        raise
 
 
 def read_words(
