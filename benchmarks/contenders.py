@@ -19,7 +19,12 @@ Planes = NDArray[np.uint64]
 Search = Callable[[Codes, int], NDArray[np.integer]]
 
 # The largest product of codes and queries that each is asked for: minutes otherwise.
-MOST = {"numpy rows": 10**7, "usearch exact": 10**8, "sqlite-vec": 64 * 10**5, "xmodal numpy": 10**9}
+MOST = {
+    "numpy rows": 10**7,
+    "usearch exact": 10**8,
+    "sqlite-vec": 64 * 10**5,
+    "xmodal numpy": 10**9,
+}
 
 
 def xmodal(planes: Planes, bits: int, engine: str, threads: int) -> Search:

@@ -13,13 +13,22 @@ if TYPE_CHECKING:
     from xmodal.hamming import HammingIndex, Hits
     from xmodal.hashing import create_hasher, list_hashers, load_hasher
     from xmodal.library import Library
-    from xmodal.results import Annotation, IndexReport, LibraryInfo, SearchResult, TrainReport
+    from xmodal.results import (
+        Annotation,
+        EvaluateReport,
+        IndexReport,
+        LibraryInfo,
+        SearchResult,
+        TrainReport,
+        TuneReport,
+    )
 
     __version__: str
 
 # Loaded at first use: `xmodal --help` must not wait for SQLAlchemy.
 _HOME = {
     "Annotation": "xmodal.results",
+    "EvaluateReport": "xmodal.results",
     "HammingIndex": "xmodal.hamming",
     "Hits": "xmodal.hamming",
     "IndexReport": "xmodal.results",
@@ -27,6 +36,7 @@ _HOME = {
     "LibraryInfo": "xmodal.results",
     "SearchResult": "xmodal.results",
     "TrainReport": "xmodal.results",
+    "TuneReport": "xmodal.results",
     "XmodalError": "xmodal.errors",
     "create_hasher": "xmodal.hashing",
     "list_hashers": "xmodal.hashing",
@@ -35,6 +45,7 @@ _HOME = {
 
 __all__ = [
     "Annotation",
+    "EvaluateReport",
     "HammingIndex",
     "Hits",
     "IndexReport",
@@ -42,6 +53,7 @@ __all__ = [
     "LibraryInfo",
     "SearchResult",
     "TrainReport",
+    "TuneReport",
     "XmodalError",
     "__version__",
     "create_hasher",

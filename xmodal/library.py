@@ -26,7 +26,15 @@ from xmodal.query import rank
 from xmodal.query.catalog import TextSource, describe, paths_of, texts_of
 from xmodal.query.indexes import Indexes
 from xmodal.query.ranking import SHORTLIST, Ranking
-from xmodal.results import Annotation, IndexReport, LibraryInfo, SearchResult, TrainReport
+from xmodal.results import (
+    Annotation,
+    EvaluateReport,
+    IndexReport,
+    LibraryInfo,
+    SearchResult,
+    TrainReport,
+    TuneReport,
+)
 from xmodal.spaces.code import ActiveCode, active_code, ensure_code, renew_code
 from xmodal.spaces.space import Space, make_default, space_for_indexing, space_for_search
 from xmodal.store.database import Database
@@ -233,25 +241,62 @@ class Library:
 
     def train(
         self,
-        bits: int = 128,
+        bits: int | None = None,
+        labels: str | Path = "keywords",
         seed: int = 0,
         encoder: str | None = None,
+        dry_run: bool = False,
     ) -> TrainReport:
-        """Learn a supervised code from the library's own keywords; see ``xmodal.spaces.training``.
+        """Learn a better code and use it if it answers better; see ``xmodal.spaces.training``.
 
-        Raises UsageError with what was found and what is needed when keywords are too few.
+        ``labels`` is ``keywords``, ``folders``, or a CSV file with the columns ``file`` and
+        ``labels``; ``bits`` is by default the length in use. ``dry_run`` only reports.
+
+        Raises UsageError with what was found and what is needed when labels are too few, and
+        CaptionsError with the place in the file that is wrong.
         """
         from xmodal.spaces.training import train
 
         database = self._existing_database()
         with database.writer():
-            with database.session() as session:
-                space = space_for_search(session, encoder)
             try:
-                background = self._background(self._encoder(space))
-                return train(database, space.id, background, bits=bits, seed=seed)
+                return train(
+                    database, *self._learning(database, encoder),
+                    labels=str(labels), bits=bits, seed=seed, dry_run=dry_run,
+                )  # fmt: skip
             finally:
                 self._indexes = None
+
+    def tune(
+        self,
+        keep: float = 0.98,
+        labels: str | Path = "keywords",
+        seed: int = 0,
+        encoder: str | None = None,
+    ) -> TuneReport:
+        """How many bits this library needs: the shortest code that keeps the share ``keep`` of the
+        best quality, and what further bytes would buy. Changes nothing.
+
+        Raises UsageError when there is nothing to judge by, neither labels nor captions.
+        """
+        from xmodal.spaces.tuning import tune
+
+        database = self._existing_database()
+        return tune(
+            database, *self._learning(database, encoder), labels=str(labels), keep=keep, seed=seed
+        )
+
+    def evaluate(self, k: int = 10, encoder: str | None = None) -> EvaluateReport:
+        """What searches are worth now, by the library's own keywords and captions.
+
+        See ``xmodal.spaces.judging``. Raises UsageError when there are neither.
+        """
+        from xmodal.spaces.judging import evaluate
+
+        self._check_k(k)
+        with self._existing_database().session() as session:
+            space = space_for_search(session, encoder)
+            return evaluate(session, space.id, self._code(session, space), k)
 
     def info(self, check: bool = True) -> LibraryInfo:
         """What the library holds; ``check`` verifies the file and every checksum."""
@@ -275,6 +320,15 @@ class Library:
 
     def _encoder(self, space: Space) -> Encoder:
         return space.verified(self._load_encoder(space.spec))
+
+    def _learning(
+        self, database: Database, encoder: str | None
+    ) -> tuple[int, Background, Callable[[Sequence[str]], Features], Notify]:
+        """The space to learn in, what it looks like, what encodes its texts, and whom to tell."""
+        with database.session() as session:
+            space = space_for_search(session, encoder)
+        loaded = self._encoder(space)
+        return space.id, self._background(loaded), loaded.encode_texts, self._notify
 
     def _background(self, encoder: Encoder) -> Background:
         return load_background(encoder, self._notify)

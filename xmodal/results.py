@@ -51,24 +51,119 @@ class IndexReport:
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """Label mAP of a code on held-out pictures, 0 to 1, ± the half-width of its 95 % interval."""
+    """How well a ranking answers, from 0 to 1; None where nothing can tell.
 
-    text_to_image: float
-    image_to_text: float
+    ``text_to_image`` and ``image_to_text`` are label mAP: how high what shares a label is ranked.
+    ``caption_to_image`` and ``image_to_caption`` are the share of captions that find their own
+    picture, and of pictures that find a caption of their own, among the first ten (or ``k``).
+    ``half_width`` and ``caption_half_width`` are the larger half-widths of the 95 % intervals.
+    """
+
+    text_to_image: float | None
+    image_to_text: float | None
+    half_width: float | None
+    caption_to_image: float | None
+    image_to_caption: float | None
+    caption_half_width: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A paired difference, query by query, both directions averaged, ± half its 95 % interval."""
+
+    mean: float
     half_width: float
 
 
 @dataclass(frozen=True, slots=True)
 class TrainReport:
-    """What ``train`` learned, how it compares on unseen pictures, and whether it is used."""
+    """What ``train`` learned, how it compares on pictures that nothing was learned from.
+
+    ``before`` is the code in use until now, ``previous`` in words, and ``after`` the one learned
+    now; both were learned anew from the same half of the pictures and asked about the other.
+    ``by_label`` and ``by_caption`` are what the second has before the first, None where nothing can
+    tell. ``replaced`` says whether a new code is in use, ``reason`` why. ``pictures`` have labels,
+    ``unlabelled`` have none; ``asked`` of both were held out for the comparison.
+    """
+
+    hasher: str
+    bits: int
+    previous: str
+    labels: str
+    pictures: int
+    unlabelled: int
+    asked: int
+    keywords: list[str]
+    before: Quality
+    after: Quality
+    by_label: Difference | None
+    by_caption: Difference | None
+    replaced: bool
+    reason: str
+    recipe: dict[str, object]
+    seconds: float
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class LengthQuality:
+    """What codes of one length reach; both directions averaged, None where nothing can tell."""
+
+    bits: int
+    label_map: float | None
+    half_width: float | None
+    own_recall: float | None
+    own_half_width: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class LengthStep:
+    """What ``bytes`` more a picture buy: paired differences, None where nothing can tell."""
+
+    shorter: int
+    longer: int
+    bytes: float
+    label_map: Difference | None
+    own_recall: Difference | None
+
+
+@dataclass(frozen=True, slots=True)
+class TuneReport:
+    """How many bits a library needs. ``bits`` is the length in use, ``recommended`` the shortest
+    that keeps the share ``keep`` of the best quality; ``sure`` says whether it does so beyond
+    chance. ``command`` applies it, None where that length is in use.
+    """
+
+    bits: int
+    recommended: int
+    keep: float
+    sure: bool
+    pictures: int
+    curve: list[LengthQuality]
+    steps: list[LengthStep]
+    command: str | None
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluateReport:
+    """What searches in a library are worth now.
+
+    ``features``, ``code`` and ``both`` are three rankings: float features alone, the code alone,
+    and the code with the features after it, which is what a search does. ``trained`` is what was
+    measured on held-out pictures when the code was trained, empty if it was not.
+    """
 
     hasher: str
     bits: int
     pictures: int
-    keywords: list[str]
-    before: Quality
-    after: Quality
-    replaced: bool
+    keywords: int
+    captions: int
+    k: int
+    features: Quality
+    code: Quality
+    both: Quality
+    trained: dict[str, object]
     seconds: float
 
 

@@ -127,7 +127,7 @@ def test_train_reports_quality_before_and_after(run: Run, indexed: Path) -> None
     assert "[" not in facts
     assert "{" not in facts
     told = dict(rows(run("train", "--bits", "32")))
-    assert list(told)[:2] == ["code", "learned from"]
+    assert list(told)[:3] == ["code", "reason", "learned from"]
     assert " → " in told["words to pictures"]
     assert run("search", "red").exit_code == 0
 

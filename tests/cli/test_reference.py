@@ -15,7 +15,9 @@ COMMANDS = sorted(PROGRAM.commands)
 
 
 def test_the_commands_are_those_of_the_readme() -> None:
-    assert set(COMMANDS) == {"index", "search", "annotate", "train", "info", "demo"}
+    assert set(COMMANDS) == {
+        "index", "search", "annotate", "train", "tune", "evaluate", "info", "benchmark", "demo",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -133,8 +133,9 @@ def test_bit_by_bit_repairs_what_all_at_once_loses_as_codes_grow(pairs_of):
 def test_scm_similarity_is_that_of_the_full_matrix(pairs):
     """Equation 7: the n × n matrix S is never formed, and its product is the same."""
     g = pairs.labels / np.linalg.norm(pairs.labels, axis=1, keepdims=True)
-    full = 16 * pairs.images.T.astype(np.float64) @ (2 * g @ g.T - 1) @ pairs.texts
-    found = similarity(pairs.images, pairs.texts, pairs.labels.astype(np.float64), 16)
+    x, y = (f - f.mean(axis=0, dtype=np.float64) for f in (pairs.images, pairs.texts))
+    full = 16 * x.T @ (2 * g @ g.T - 1) @ y
+    found = similarity(x.T @ g, y.T @ g, 16)
     assert np.allclose(found, full, rtol=1e-5, atol=1e-3 * np.abs(full).max())
 
 
@@ -149,7 +150,8 @@ def test_cca_finds_the_correlation_of_spaces_that_share_nothing_else():
     common = rng.standard_normal((2000, 3))
     images = common @ rng.standard_normal((3, 20)) + 0.1 * rng.standard_normal((2000, 20))
     texts = common @ rng.standard_normal((3, 12)) + 0.1 * rng.standard_normal((2000, 12))
-    x, y = correlated_directions(images - images.mean(0), texts - texts.mean(0), 1e-3, 12)
+    a, b = images - images.mean(0), texts - texts.mean(0)
+    x, y = correlated_directions(a.T @ a, b.T @ b, a.T @ b, rows=2000, ridge=1e-3, most=12)
     assert x.shape == (20, 3)
     a, b = images @ x, texts @ y
     for column in range(3):

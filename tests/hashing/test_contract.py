@@ -12,7 +12,7 @@ from xmodal.errors import HasherError
 from xmodal.hashing import create_hasher, list_hashers, load_hasher
 
 BITS = 16
-NOT_RANDOM = {"pcah", "sh", "ssh", "splh", "scm-orth", "scm-seq"}
+NOT_RANDOM = {"pcah", "sh", "ssh", "splh", "scm-orth", "scm-seq", "quantised"}
 # Semi-supervised: all rows teach these, so a few labelled ones are enough.
 FEW_LABELS = {"ssh", "splh"}
 

@@ -6,6 +6,7 @@ import pytest
 from xmodal.errors import HasherError
 from xmodal.hashing import create_hasher
 from xmodal.hashing.fused import Fused
+from xmodal.hashing.instance_choice import choose_instance
 
 
 @pytest.fixture(scope="module")
@@ -14,11 +15,11 @@ def fused(pairs):
 
 
 def test_code_is_the_semantic_code_then_the_instance_code(fused, pairs):
-    lemon = create_hasher("lemon", bits=16).fit(pairs.images, pairs.texts, pairs.labels)
-    itq = create_hasher("itq", bits=16).fit(pairs.images, pairs.texts)
+    semantic = create_hasher("posterior-itq", bits=16).fit(pairs.images, pairs.texts, pairs.labels)
+    instance = create_hasher(fused.instance_.name, bits=16).fit(pairs.images, pairs.texts)
     np.testing.assert_array_equal(
         fused.encode_texts(pairs.texts),
-        np.hstack([lemon.encode_texts(pairs.texts), itq.encode_texts(pairs.texts)]),
+        np.hstack([semantic.encode_texts(pairs.texts), instance.encode_texts(pairs.texts)]),
     )
 
 
@@ -41,7 +42,7 @@ def test_share_of_one_ranks_by_the_semantic_half_alone(pairs):
     assert weights[:, :16].any()
 
 
-@pytest.mark.parametrize(("bits", "semantic"), [(16, 8), (24, 8), (128, 64), (136, 64)])
+@pytest.mark.parametrize(("bits", "semantic"), [(16, 8), (24, 8), (32, 16), (64, 24), (128, 48)])
 def test_halves_are_whole_bytes(pairs, bits, semantic):
     fused = create_hasher("fused", bits=bits).fit(pairs.images, pairs.texts, pairs.labels)
     assert (fused.semantic_.bits, fused.instance_.bits) == (semantic, bits - semantic)
@@ -64,7 +65,7 @@ def test_hashers_fitted_on_different_rows_join(pairs, tmp_path):
 
 
 def test_parameters_of_the_halves_are_passed_on(pairs):
-    fused = create_hasher("fused", bits=16, semantic_parameters={"ridge": 30.0})
+    fused = create_hasher("fused", bits=16, semantic="lemon", semantic_parameters={"ridge": 30.0})
     fused.fit(pairs.images, pairs.texts, pairs.labels)
     assert fused.semantic_.ridge_ == 30.0
 
@@ -72,12 +73,15 @@ def test_parameters_of_the_halves_are_passed_on(pairs):
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"bits": 8}, "semantic_bits: expected a multiple of 8 from 8"),
+        ({"bits": 8}, "instance bits: expected a multiple of 8 from 8"),
         ({"bits": 32, "semantic_bits": 32}, "instance bits: .*found 0"),
         ({"bits": 32, "semantic_bits": 12}, "semantic_bits: .*found 12"),
         ({"bits": 32, "semantic_share": 2}, "semantic_share: expected a number from 0 to 1"),
         ({"bits": 32, "instance": "itk"}, "did you mean 'itq'"),
-        ({"bits": 32, "semantic_parameters": {"rigde": 1}}, "lemon: unknown parameter 'rigde'"),
+        (
+            {"bits": 32, "semantic_parameters": {"rigde": 1}},
+            "posterior-itq: unknown parameter 'rigde'",
+        ),
     ],
 )
 def test_wrong_parameters_are_named(pairs, parameters, message):
@@ -92,3 +96,32 @@ def test_halves_of_different_feature_spaces_do_not_join(pairs):
         Fused.join(lemon, itq, pairs.images, pairs.texts)
     with pytest.raises(HasherError, match="itq: not fitted yet"):
         Fused.join(lemon, create_hasher("itq"), pairs.images, pairs.texts)
+
+
+@pytest.fixture
+def shared_meaning():
+    """Pairs of a space that both modalities know well: 300 rows of 48 dimensions."""
+    rng = np.random.default_rng(5)
+    items = rng.normal(size=(300, 48)) * np.linspace(2, 0.2, 48)
+    return (items + 0.3 * rng.normal(size=(2, *items.shape))).astype(np.float32)
+
+
+def test_instance_half_uses_the_shared_space_where_there_is_one(shared_meaning):
+    images, texts = shared_meaning
+    assert choose_instance(32, 0, images, texts) == "pair-itq"
+    turned = texts @ np.linalg.qr(np.random.default_rng(6).normal(size=(48, 48)))[0]
+    assert choose_instance(32, 0, images, turned) == "cca-itq"
+    assert choose_instance(32, 0, images, texts[:, :40]) == "cca-itq"
+
+
+def test_code_of_modalities_without_a_shared_space(pairs):
+    fused = create_hasher("fused", bits=32)
+    fused.fit(pairs.images, pairs.texts[:, :20], pairs.labels)
+    assert fused.instance_.name == "cca-itq"
+
+
+def test_half_that_does_not_learn_on_is_named_before_the_other_learns(pairs):
+    fused = create_hasher("fused", bits=32, semantic="batch")
+    fused.fit(pairs.images, pairs.texts, pairs.labels)
+    with pytest.raises(HasherError, match="batch: learns from all rows at once"):
+        fused.partial_fit(pairs.images, pairs.texts, pairs.labels)

@@ -8,13 +8,16 @@ import typer
 from typer.core import TyperGroup
 
 from xmodal.cli.annotate import annotate
+from xmodal.cli.benchmark import benchmark
 from xmodal.cli.demo import demo
+from xmodal.cli.evaluate import evaluate
 from xmodal.cli.index import index
 from xmodal.cli.info import info
 from xmodal.cli.options import LibraryFile, Offline, Shared
 from xmodal.cli.output import note, prepare_streams, stop_writing
 from xmodal.cli.search import search
 from xmodal.cli.train import train
+from xmodal.cli.tune import tune
 from xmodal.errors import XmodalError
 
 FOUND, NOTHING_FOUND, ERROR, INTERRUPTED = 0, 1, 2, 130
@@ -90,5 +93,5 @@ def program(
     context.obj = Shared(library, offline)
 
 
-for command in (index, search, annotate, train, info, demo):
+for command in (index, search, annotate, train, tune, evaluate, info, benchmark, demo):
     app.command()(command)

@@ -1,113 +1,73 @@
 """Honest trials: disjoint query, training and database rows, both directions, repeated splits."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from xmodal.errors import UsageError
-from xmodal.evaluate.metrics import (
-    Values,
-    average_precision,
-    in_ranked_order,
-    mean_of,
-    own_item_recall,
-    rank_items,
+from xmodal.evaluate.items import Items
+from xmodal.evaluate.measure import Measure
+from xmodal.evaluate.metrics import Values, divide
+from xmodal.evaluate.named import Answers, judge_named
+from xmodal.evaluate.relevance import Grading, graded_relevance
+from xmodal.evaluate.scorers import (
+    DIRECTIONS,
+    Direction,
+    Floats,
+    Model,
+    centred_cosine,
+    code_model,
 )
-from xmodal.hamming.packing import unpack_signs
+from xmodal.evaluate.splits import Split, check_split, split_rows
 from xmodal.hashing.base import Hasher
-from xmodal.hashing.rotation import unit_rows
 
-Floats = NDArray[np.float32]
-Direction = Literal["text_to_image", "image_to_text"]
 Fit = Callable[[Floats, Floats, Floats], Hasher]
 """From training images, texts and labels to a fitted hasher."""
-Scores = Callable[[Direction, Floats, Floats], NDArray[np.floating]]
-"""Scores ``(q, n)`` of a direction, query features and database features; higher is nearer."""
+Models = Callable[[Floats, Floats, Floats], dict[str, Model]]
+"""From training images, texts and labels to what is then asked, by name."""
 
-DIRECTIONS: tuple[Direction, Direction] = ("text_to_image", "image_to_text")
-# Half-width of a 95 % interval in standard errors.
-STANDARD_ERRORS = 1.96
-# More queries narrow the interval below what a user would notice.
-MAX_QUERIES = 2_000
-# Queries ranked at a time: bounds the memory of the queries × items matrices.
-QUERY_BATCH = 128
-
-
-@dataclass(frozen=True)
-class Split:
-    """Row numbers of one trial; no row is in two of them."""
-
-    query: NDArray[np.int64]
-    training: NDArray[np.int64]
-    database: NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Measure:
-    """A measure over queries: the mean, the half-width of its 95 % interval, and every value.
-
-    ``values`` is ``(splits, queries)``, NaN where a query has no relevant item. Repeating splits
-    steadies the mean, but the rows stay the same: the interval is that of one split's queries.
-    """
-
-    values: NDArray[np.float64]
-
-    @property
-    def mean(self) -> float:
-        return mean_of(self.values.ravel())
-
-    @property
-    def half_width(self) -> float:
-        defined = self.values[~np.isnan(self.values)]
-        queries = len(defined) / len(self.values)
-        if queries <= 1:
-            return float("nan")
-        return float(STANDARD_ERRORS * defined.std(ddof=1) / np.sqrt(queries))
-
-    def minus(self, other: "Measure") -> "Measure":
-        """The paired difference, query by query, to another hasher on the same splits."""
-        if self.values.shape != other.values.shape:
-            raise UsageError(
-                f"measures of different trials: {self.values.shape} and {other.values.shape} values"
-            )
-        return Measure(self.values - other.values)
-
-    def __str__(self) -> str:
-        return f"{self.mean:.3f} ± {self.half_width:.3f}"
+# Cells of the queries × items matrices that are held at a time: some 60 bytes each.
+CELLS = 4_000_000
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a hasher reaches in each direction.
+    """What a hasher reaches: each measure by its name and direction."""
 
-    ``label_map`` is mAP@all by shared labels. ``own_recall`` is the share of queries that find
-    their own partner, a picture's text or a text's picture, among the first ``k``; partners are
-    sought among database and query rows together, since the database alone does not hold them.
-    """
+    measures: dict[str, dict[Direction, Measure]]
 
-    label_map: dict[Direction, Measure]
-    own_recall: dict[Direction, Measure]
+    @property
+    def label_map(self) -> dict[Direction, Measure]:
+        """mAP by shared labels, @all unless another cut-off was asked for."""
+        return self._first("map")
 
+    @property
+    def own_recall(self) -> dict[Direction, Measure]:
+        """Share of queries that find their own partner, a picture's text or a text's picture.
 
-def split_rows(rows: int, *, seed: int = 0, query: float = 1 / 6, training: float = 1 / 2) -> Split:
-    """Rows at random into disjoint queries (at most 2,000), training rows and a database, the rest.
+        Partners are sought among database and query rows together, since the database alone does
+        not hold them. The cut-off is the first that was asked for.
+        """
+        return self._first("own_recall")
 
-    >>> split = split_rows(12)
-    >>> len(split.query), len(split.training), len(split.database)
-    (2, 6, 4)
-    """
-    queries, learned = min(round(query * rows), MAX_QUERIES), round(training * rows)
-    if queries < 1 or learned < 1 or queries + learned >= rows:
-        raise UsageError(
-            f"rows: expected enough for queries ({query:.2f} of them), training rows "
-            f"({training:.2f}) and a database, found {rows}"
-        )
-    order = np.random.default_rng(seed).permutation(rows)
-    parts = np.split(order, [queries, queries + learned])
-    return Split(*(np.sort(part) for part in parts))
+    def _first(self, kind: str) -> dict[Direction, Measure]:
+        """The first measure of that name, whatever its cut-off."""
+        for name, found in self.measures.items():
+            if name.partition("@")[0] == kind:
+                return found
+        raise UsageError(f"{kind} was not measured, only {', '.join(self.measures)}")
+
+    def __str__(self) -> str:
+        rows = [("", *(direction.replace("_", " ") for direction in DIRECTIONS))]
+        rows += [
+            (name, *(str(found[direction]) for direction in DIRECTIONS))
+            for name, found in self.measures.items()
+        ]
+        width = max(len(row[0]) for row in rows)
+        return "\n".join(f"{row[0]:<{width}}  {row[1]:<15}  {row[2]:<15}".rstrip() for row in rows)
 
 
 def evaluate_hasher(
@@ -116,10 +76,14 @@ def evaluate_hasher(
     texts: ArrayLike,
     labels: ArrayLike,
     *,
-    splits: int = 3,
+    splits: int | Sequence[Split] = 3,
     seed: int = 0,
     k: int = 10,
     asymmetric: bool = True,
+    measures: Sequence[str] | None = None,
+    grading: Grading = "shared",
+    text_of: ArrayLike | None = None,
+    held_out: Sequence[int] = (),
 ) -> Evaluation:
     """Fit on the training rows of each split and rank the database for its queries.
 
@@ -132,17 +96,26 @@ def evaluate_hasher(
     images, texts: ``(n, dim)``, a row of NaN where an item lacks one of them.
     labels: ``(n, classes)``; two items are relevant to one another if they share a label of at
         least a half. A row of NaN is unlabelled and no query.
+    splits: how many random splits, or the splits themselves, such as published ones.
     asymmetric: rank by the query's weights against the items' bits; else by Hamming distance.
-    k: cut-off of the recall of own partners.
+    k: cut-off of the recall of own partners, where ``measures`` does not say.
+    measures: names of :data:`xmodal.evaluate.named.MEASURES`; by default ``map`` and
+        ``own_recall@k``.
+    grading: gains of NDCG, see :func:`xmodal.evaluate.graded_relevance`.
+    text_of: int ``(m,)`` where pictures have several texts: which image row each of the ``m`` rows
+        of ``texts`` describes. Any of its texts is a picture's own; a query item's value is the
+        mean over its texts.
+    held_out: columns of ``labels`` that nothing is learned of: items with such a label do not
+        train, the column is hidden, and these labels alone make queries and relevance.
     """
 
-    def scores_of(x: Floats, y: Floats, known: Floats) -> Scores:
-        hasher = fit(x, y, known)
-        return lambda direction, queries, items: code_scores(
-            hasher, direction, queries, items, asymmetric=asymmetric
-        )
+    def models(x: Floats, y: Floats, known: Floats) -> dict[str, Model]:
+        return {"": code_model(fit(x, y, known), asymmetric=asymmetric)}
 
-    return evaluate_scores(scores_of, images, texts, labels, splits=splits, seed=seed, k=k)
+    return evaluate_models(
+        models, images, texts, labels, splits=splits, seed=seed, grading=grading,
+        measures=measures or _default_measures(k), text_of=text_of, held_out=held_out,
+    )[""]  # fmt: skip
 
 
 def evaluate_features(
@@ -150,100 +123,116 @@ def evaluate_features(
     texts: ArrayLike,
     labels: ArrayLike,
     *,
-    splits: int = 3,
+    splits: int | Sequence[Split] = 3,
     seed: int = 0,
     k: int = 10,
+    measures: Sequence[str] | None = None,
+    grading: Grading = "shared",
+    text_of: ArrayLike | None = None,
+    held_out: Sequence[int] = (),
 ) -> Evaluation:
     """The float baseline on the same splits: cosine of features centred by the training means."""
-    return evaluate_scores(_centred_cosine, images, texts, labels, splits=splits, seed=seed, k=k)
+    return evaluate_models(
+        lambda x, y, _: {"": centred_cosine(x, y)}, images, texts, labels, splits=splits, seed=seed,
+        grading=grading, measures=measures or _default_measures(k), text_of=text_of,
+        held_out=held_out,
+    )[""]  # fmt: skip
 
 
-def code_scores(
-    hasher: Hasher, direction: Direction, queries: Floats, items: Floats, *, asymmetric: bool
-) -> Floats:
-    """Scores ``(q, n)`` of items by their codes: asymmetric, or minus the Hamming distance."""
-    if direction == "text_to_image":
-        query, code = hasher.query_texts, hasher.encode_texts
-        signs = unpack_signs(hasher.encode_images(items)).astype(np.float32)
-    else:
-        query, code = hasher.query_images, hasher.encode_images
-        signs = unpack_signs(hasher.encode_texts(items)).astype(np.float32)
-    if asymmetric:
-        return query(queries) @ signs.T
-    own = unpack_signs(code(queries)).astype(np.float32)
-    return (own @ signs.T - np.float32(hasher.bits)) / np.float32(2)
-
-
-def evaluate_scores(
-    scores_of: Callable[[Floats, Floats, Floats], Scores],
+def evaluate_models(
+    models: Models,
     images: ArrayLike,
     texts: ArrayLike,
     labels: ArrayLike,
     *,
-    splits: int,
-    seed: int,
-    k: int,
-) -> Evaluation:
-    """The protocol for anything that scores: ``scores_of`` learns from the training rows."""
-    x, y, known = (np.asarray(values, np.float32) for values in (images, texts, labels))
-    if not len(x) == len(y) == len(known):
-        raise UsageError(
-            f"images, texts, labels: expected equally many rows, found {len(x)}, {len(y)}, "
-            f"{len(known)}"
-        )
-    label_map: dict[Direction, list[Values]] = {direction: [] for direction in DIRECTIONS}
-    own_recall: dict[Direction, list[Values]] = {direction: [] for direction in DIRECTIONS}
-    for number in range(splits):
-        split = split_rows(len(x), seed=seed + number)
-        scores = scores_of(x[split.training], y[split.training], known[split.training])
-        for direction in DIRECTIONS:
-            source, target = (y, x) if direction == "text_to_image" else (x, y)
-            ap, own = _judge(scores, direction, source, target, known >= 0.5, split, k)
-            label_map[direction].append(ap)
-            own_recall[direction].append(own)
-    return Evaluation(
-        {direction: Measure(np.array(values)) for direction, values in label_map.items()},
-        {direction: Measure(np.array(values)) for direction, values in own_recall.items()},
-    )
+    measures: Sequence[str],
+    splits: int | Sequence[Split] = 3,
+    seed: int = 0,
+    grading: Grading = "shared",
+    text_of: ArrayLike | None = None,
+    held_out: Sequence[int] = (),
+) -> dict[str, Evaluation]:
+    """The protocol for anything that scores: ``models`` learns from the training rows.
+
+    Several models of one fit, such as two ways of ranking by the same code, share its cost.
+    Parameters as for :func:`evaluate_hasher`.
+    """
+    judges = {name: judge_named(name) for name in measures}
+    items = Items(images, texts, labels, text_of, held_out)
+    if isinstance(splits, int):
+        splits = [split_rows(items.count, seed=seed + number) for number in range(splits)]
+    if not splits:
+        raise UsageError("splits: expected at least 1, found 0")
+    found: dict[str, list[_Found]] = {}
+    for split in splits:
+        check_split(split, items.count)
+        for name, model in models(*items.training(split.training)).items():
+            judged = {
+                direction: _judge(model, direction, items, split, judges, grading)
+                for direction in DIRECTIONS
+            }
+            found.setdefault(name, []).append(judged)
+    return {name: _gather(each, measures) for name, each in found.items()}
+
+
+_Found = dict[Direction, dict[str, Values]]
 
 
 def _judge(
-    scores: Scores,
+    model: Model,
     direction: Direction,
-    source: Floats,
-    target: Floats,
-    labels: NDArray[np.bool_],
+    items: Items,
     split: Split,
-    k: int,
-) -> tuple[Values, Values]:
-    """Average precision and own-partner recall of each query row, NaN where there is none."""
-    queries = split.query
-    asks, answers = ~np.isnan(source[:, 0]), ~np.isnan(target[:, 0])
-    # Database rows first: label mAP is over them, own partners are among the queries' rows behind.
-    items = np.concatenate([split.database[answers[split.database]], queries[answers[queries]]])
-    database = int(answers[split.database].sum())
-    place = np.full(len(source), -1)
-    place[items] = np.arange(len(items))
-    ap, own = np.full(len(queries), np.nan), np.full(len(queries), np.nan)
-    asking = np.flatnonzero(asks[queries])
-    for start in range(0, len(asking), QUERY_BATCH):
-        batch = asking[start : start + QUERY_BATCH]
-        rows = queries[batch]
-        distances = -scores(direction, source[rows], target[items])
-        shared = labels[rows].astype(np.float32) @ labels[items[:database]].T.astype(np.float32)
-        ranked = in_ranked_order(shared > 0, rank_items(distances[:, :database]))
-        ap[batch] = average_precision(ranked)
-        partner = place[rows] >= 0
-        if partner.any():
-            own[batch[partner]] = own_item_recall(distances[partner], place[rows[partner]], k)
-    return ap, own
+    judges: dict[str, Callable[[Answers], Values]],
+    grading: Grading,
+) -> dict[str, Values]:
+    """Each measure for each query item: NaN where there is none, the mean over several texts."""
+    source, target = ("text", "image") if direction == "text_to_image" else ("image", "text")
+    queries, asker = items.rows(source, split.query)
+    # Database first: labels are judged over it, own partners are among the queries' rows behind.
+    stored, owner = items.rows(target, split.database)
+    partners, partner_of = items.rows(target, split.query)
+    ask = model(direction, np.concatenate([stored, partners]))
+    answer_of = np.concatenate([owner, partner_of])
+    values: dict[str, list[Values]] = {name: [] for name in judges}
+    batch = max(1, CELLS // max(1, len(answer_of)))
+    for start in range(0, len(queries), batch):
+        part = slice(start, start + batch)
+        gains = graded_relevance(items.judging[asker[part]], items.judging[owner], grading)
+        own = asker[part, None] == answer_of
+        answers = Answers(-ask(queries[part]), gains, own)
+        for name, judge in judges.items():
+            values[name].append(judge(answers))
+    return {
+        name: _mean_per_item(np.concatenate([np.empty(0), *found]), asker, split.query)
+        for name, found in values.items()
+    }
 
 
-def _centred_cosine(images: Floats, texts: Floats, labels: Floats) -> Scores:
-    means = {"image": np.nanmean(images, axis=0), "text": np.nanmean(texts, axis=0)}
+def _mean_per_item(values: Values, asker: NDArray[np.int64], items: NDArray[np.int64]) -> Values:
+    order = np.argsort(items)
+    place = order[np.searchsorted(items, asker, sorter=order)]
+    defined = ~np.isnan(values)
+    total = np.bincount(place[defined], values[defined], minlength=len(items))
+    return divide(total, np.bincount(place[defined], minlength=len(items)))
 
-    def scores(direction: Direction, queries: Floats, items: Floats) -> Values:
-        source, target = ("text", "image") if direction == "text_to_image" else ("image", "text")
-        return unit_rows(queries - means[source]) @ unit_rows(items - means[target]).T
 
-    return scores
+def _gather(found: list[_Found], measures: Sequence[str]) -> Evaluation:
+    """Values of all splits as ``(splits, queries)``, NaN where a split has fewer queries."""
+
+    def stack(rows: list[Any]) -> Measure:
+        values = np.full((len(rows), max(map(len, rows))), np.nan)
+        for number, row in enumerate(rows):
+            values[number, : len(row)] = row
+        return Measure(values)
+
+    return Evaluation(
+        {
+            name: {d: stack([judged[d][name] for judged in found]) for d in DIRECTIONS}
+            for name in measures
+        }
+    )
+
+
+def _default_measures(k: int) -> tuple[str, str]:
+    return ("map", f"own_recall@{k}")

@@ -5,17 +5,18 @@ from numpy.typing import NDArray
 
 from xmodal.errors import HasherError
 from xmodal.hashing.anchors import squared_distances
-from xmodal.hashing.base import Hasher, Modality
-from xmodal.hashing.checks import Floats
-from xmodal.hashing.pooled import Pooled
+from xmodal.hashing.base import Modality
+from xmodal.hashing.checks import Floats, Reals
+from xmodal.hashing.pooled import SampleSums
 from xmodal.hashing.rotation import Doubles
+from xmodal.hashing.streaming import StreamingHasher
 
 # Rows of each modality that the anchors and the graph are made of.
 GRAPH_ROWS = 10_000
 KMEANS_ITERATIONS = 10
 
 
-class AnchorGraphHashing(Hasher):
+class AnchorGraphHashing(StreamingHasher):
     """Anchor graph hashing, one layer (Liu, Wang, Kumar & Chang, ICML 2011).
 
     A row is near its ``nearest`` anchors with weights z that sum to one (equation 2); the graph
@@ -31,9 +32,11 @@ class AnchorGraphHashing(Hasher):
 
     name = "agh"
     description = "no labels: eigenvectors of an anchor graph"
+    nested = True
     needs_pairs = False
     needs_shared_space = True
 
+    _sums: SampleSums
     anchors_: Floats
     weights_: Floats
     width_: float
@@ -43,10 +46,12 @@ class AnchorGraphHashing(Hasher):
         self.anchors = anchors
         self.nearest = nearest
 
-    def _fit(self, images: Floats, texts: Floats, labels: Floats | None) -> None:
-        pooled = Pooled.of(images, texts)
+    def _start(self, images: Reals, texts: Reals, labels: Reals | None) -> SampleSums:
+        return SampleSums(self, GRAPH_ROWS)
+
+    def _solve(self) -> None:
         rng = np.random.default_rng(self.seed)
-        rows = pooled.sample(GRAPH_ROWS, rng)
+        rows = self._sums.samples()
         count = min(self.anchors, len(rows))
         if not 1 <= self.nearest <= count:
             raise HasherError(f"nearest: expected 1 to {count} anchors, found {self.nearest}")
@@ -64,7 +69,6 @@ class AnchorGraphHashing(Hasher):
         order = np.argsort(values)[::-1][1 : self.bits + 1]
         values = np.maximum(values[order], 1e-12)
         weights = np.sqrt(len(rows)) * scale[:, None] * vectors[:, order] / np.sqrt(values)
-        self.image_mean_, self.text_mean_ = pooled.image_mean, pooled.text_mean
         self.anchors_ = anchors.astype(np.float32)
         self.weights_ = weights.astype(np.float32)
 

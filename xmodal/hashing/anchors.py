@@ -3,20 +3,26 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from xmodal.hashing.checks import Floats
+from xmodal.hashing.checks import Floats, Reals
+from xmodal.hashing.chunks import float_rows, rows_with_all
 from xmodal.hashing.rotation import Doubles
 
+# Rows that tell how far from the anchors rows are.
+WIDTH_ROWS = 2_000
 
-def choose_anchors(features: Floats, count: int, rng: np.random.Generator) -> tuple[Floats, float]:
+
+def choose_anchors(features: Reals, count: int, rng: np.random.Generator) -> tuple[Floats, float]:
     """At most ``count`` rows as anchors, and the mean squared distance of the rows to them.
 
     Anchors are training rows picked at random, as in the anchor features of supervised hashing
     with kernels (Liu et al., CVPR 2012).
     """
-    chosen = rng.choice(len(features), min(count, len(features)), replace=False)
-    anchors = features[np.sort(chosen)]
-    sample = features[np.sort(rng.choice(len(features), min(2_000, len(features)), replace=False))]
-    return anchors, float(squared_distances(sample, anchors).mean())
+    present = rows_with_all(features)
+    anchors, sample = (
+        float_rows(features, present[np.sort(rng.choice(len(present), rows, replace=False))])
+        for rows in (min(count, len(present)), min(WIDTH_ROWS, len(present)))
+    )
+    return anchors, float(squared_distances(sample, anchors).mean()) or 1.0
 
 
 def anchor_features(features: Floats, anchors: Floats, width: float) -> Doubles:

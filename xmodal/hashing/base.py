@@ -1,8 +1,9 @@
 """The hasher contract: features of two modalities in, bits of one binary space out.
 
 A hasher is one small file: it declares what it needs, stores its parameters in ``__init__``, and
-implements ``_fit`` (sets attributes that end in ``_``, among them ``image_mean_`` and
-``text_mean_``) and ``_project``. Checking, packing, batching, saving and loading are done here.
+implements ``_fit`` (sets attributes that end in ``_``) and ``_project``. Checking, means, packing,
+batching, saving and loading are done here. Most hashers learn from sums of rows and are a
+``StreamingHasher`` (``streaming.py``).
 """
 
 import inspect
@@ -18,16 +19,18 @@ from xmodal.errors import HasherError
 from xmodal.hamming.packing import pack_bits
 from xmodal.hashing.checks import (
     Floats,
+    Reals,
+    Total,
     check_bits,
-    check_features,
-    check_fitting_features,
-    check_fitting_labels,
+    check_pairs,
+    scan_features,
+    scan_fitting_features,
+    scan_fitting_labels,
 )
+from xmodal.hashing.chunks import float_rows, in_order, one_blas_thread, slices
 
 Modality = Literal["image", "text"]
-
-# Rows coded at a time: the float64 copies that the projection needs stay near 100 MB.
-BATCH = 16_384
+MODALITIES: tuple[Modality, Modality] = ("image", "text")
 
 
 class Hasher(ABC):
@@ -49,13 +52,20 @@ class Hasher(ABC):
     """Whether images and texts must lie in one feature space, as CLIP's do."""
     min_rows: ClassVar[int] = 2
     """Rows of each modality without which ``fit`` refuses."""
+    nested: ClassVar[bool] = False
+    """Whether bits come in order of worth: the first ``b`` bits of a code, and of the weights of a
+    query, are those of a code that is shorter, so that one long code serves for all lengths."""
     feature_weight: ClassVar[float] = float("inf")
     """Weight of the features' cosine beside the code's score where features are kept, both
     standardised: infinite for codes that only approximate the cosine, finite for supervised ones,
     which know what the features do not."""
 
+    streams: ClassVar[bool] = False
+    """Whether ``partial_fit`` takes further rows, at the cost of these alone."""
+
     image_mean_: Floats
     text_mean_: Floats
+    _totals: list[Total]
 
     def __init__(self, bits: int = 128, seed: int = 0) -> None:
         self.bits = bits
@@ -63,6 +73,10 @@ class Hasher(ABC):
 
     def fit(self, images: ArrayLike, texts: ArrayLike, labels: ArrayLike | None = None) -> Self:
         """Learn the codes.
+
+        Arrays may be memory-mapped and of any real dtype: they are read a chunk at a time, as
+        float32, and never copied whole. The same seed gives the same codes, on any number of
+        threads.
 
         Parameters
         ----------
@@ -75,27 +89,43 @@ class Hasher(ABC):
         ------
         HasherError: naming the argument, what was expected and what was found.
         """
-        check_bits(self.bits)
-        x = check_fitting_features(images, "images", self.min_rows, missing=True)
-        y = check_fitting_features(texts, "texts", self.min_rows, missing=True)
-        if self.needs_pairs and len(x) != len(y):
-            raise HasherError(f"texts: expected {len(x)} rows, one per image, found {len(y)}")
-        if self.needs_shared_space and x.shape[1] != y.shape[1]:
-            raise HasherError(
-                f"texts: expected {x.shape[1]} columns, the images' feature space, "
-                f"found {y.shape[1]}"
-            )
-        if labels is None and self.needs_labels:
-            raise HasherError(
-                f"labels: expected an array (rows, classes) by {self.name}, found None"
-            )
-        known = None
-        if labels is not None and self.needs_labels:
-            known = check_fitting_labels(labels, "labels", len(x), self.min_rows)
-        for attribute in fitted_state(self):
-            delattr(self, attribute)
-        self._fit(x, y, known)
+        with one_blas_thread():
+            check_bits(self.bits)
+            x, x_total = scan_fitting_features(images, "images", self.min_rows, missing=True)
+            y, y_total = scan_fitting_features(texts, "texts", self.min_rows, missing=True)
+            if self.needs_pairs:
+                check_pairs(x, y)
+            if self.needs_shared_space and x.shape[1] != y.shape[1]:
+                raise HasherError(
+                    f"texts: expected {x.shape[1]} columns, the images' feature space, "
+                    f"found {y.shape[1]}"
+                )
+            known = None
+            if self.needs_labels:
+                given = self._given_labels(labels)
+                known = scan_fitting_labels(given, "labels", len(x), self.min_rows)
+            self._forget()
+            self._count(x_total, y_total)
+            try:
+                self._fit(x, y, known)
+            except BaseException:
+                self._forget()  # half a hasher must not code
+                raise
         return self
+
+    def partial_fit(
+        self, images: ArrayLike, texts: ArrayLike, labels: ArrayLike | None = None
+    ) -> Self:
+        """Learn from further rows, shaped as for ``fit``, where ``streams`` is true.
+
+        Raises
+        ------
+        HasherError: naming what to do instead where the method needs all rows at once.
+        """
+        raise HasherError(
+            f"{self.name}: learns from all rows at once; call fit() with old and new rows, or use "
+            "a hasher that learns on: list_hashers() says which do (streams)"
+        )
 
     def project_images(self, features: ArrayLike) -> Floats:
         """The real values before the sign for ``(n, image_dim)``: float32 ``(n, bits)``."""
@@ -147,8 +177,11 @@ class Hasher(ABC):
         return f"{type(self).__name__}({params})"
 
     @abstractmethod
-    def _fit(self, images: Floats, texts: Floats, labels: Floats | None) -> None:
-        """Learn from checked arrays; rows of NaN are missing."""
+    def _fit(self, images: Reals, texts: Reals, labels: Reals | None) -> None:
+        """Learn from checked arrays of any real dtype; rows of NaN are missing.
+
+        ``image_mean_`` and ``text_mean_`` are already those of the rows that are present.
+        """
 
     @abstractmethod
     def _project(self, features: Floats, modality: Modality) -> NDArray[np.floating]:
@@ -169,26 +202,31 @@ class Hasher(ABC):
     ) -> Floats:
         check_is_fitted(self)
         name = "images" if modality == "image" else "texts"
-        checked = check_features(features, name, dim=len(self._mean(modality)))
-        out = np.empty((len(checked), self.bits), np.float32)
-        for start in range(0, len(checked), BATCH):
-            out[start : start + BATCH] = function(checked[start : start + BATCH], modality)
+        with one_blas_thread():
+            checked, _ = scan_features(features, name, dim=len(self._mean(modality)))
+            out = np.empty((len(checked), self.bits), np.float32)
+            parts = slices(len(checked))
+            found = in_order(lambda part: function(float_rows(checked, part), modality), parts)
+            for part, values in zip(parts, found, strict=True):
+                out[part] = values
         return out
 
+    def _given_labels(self, labels: ArrayLike | None) -> ArrayLike:
+        if labels is None:
+            raise HasherError(
+                f"labels: expected an array (rows, classes) by {self.name}, found None"
+            )
+        return labels
 
-class LinearHasher(Hasher):
-    """A hasher whose every bit is the sign of a linear function of the centred features.
+    def _count(self, images: Total, texts: Total) -> None:
+        """Take further rows into the means."""
+        self._totals = [a + b for a, b in zip(self._totals, (images, texts), strict=True)]
+        self.image_mean_, self.text_mean_ = (total.mean() for total in self._totals)
 
-    ``_fit`` sets ``image_projection_`` ``(image_dim, bits)`` and ``text_projection_``. Products
-    are taken in float64: then a value's sign does not depend on the batch it was computed in.
-    """
-
-    image_projection_: Floats
-    text_projection_: Floats
-
-    def _project(self, features: Floats, modality: Modality) -> NDArray[np.floating]:
-        matrix = self.image_projection_ if modality == "image" else self.text_projection_
-        return (features.astype(np.float64) - self._mean(modality)) @ matrix.astype(np.float64)
+    def _forget(self) -> None:
+        self._totals = [Total(), Total()]
+        for attribute in fitted_state(self):
+            delattr(self, attribute)
 
 
 def check_is_fitted(hasher: Hasher) -> None:

@@ -3,11 +3,12 @@
 import numpy as np
 
 from xmodal.errors import HasherError
-from xmodal.hashing.base import LinearHasher
-from xmodal.hashing.checks import Floats, present_mean
-from xmodal.hashing.itq import ROTATION_ROWS, unit_rows
-from xmodal.hashing.rotation import Doubles, itq_rotation
-from xmodal.hashing.scm import whitening
+from xmodal.hashing.base import MODALITIES
+from xmodal.hashing.checks import Reals, check_ridge
+from xmodal.hashing.features import FeatureHasher
+from xmodal.hashing.itq import ROTATION_ROWS
+from xmodal.hashing.pairs import PairSums, whitening
+from xmodal.hashing.rotation import Doubles, itq_rotation, unit_rows
 
 RELATIVE_RIDGE = 0.1
 # Correlations below this share of the largest one are noise, more surely so with few rows: then
@@ -15,7 +16,7 @@ RELATIVE_RIDGE = 0.1
 SIGNIFICANT, SIGNIFICANT_OF_FEW = 0.1, 0.5
 
 
-class CCAITQ(LinearHasher):
+class CCAITQ(FeatureHasher):
     """Canonical correlation analysis, then iterative quantisation (Gong & Lazebnik, CVPR 2011).
 
     Pairs of directions in which images and their texts correlate most: with ridge covariances,
@@ -27,39 +28,59 @@ class CCAITQ(LinearHasher):
     name = "cca-itq"
     description = "no labels: canonical correlations of pairs, then the rotation of ITQ"
 
-    def __init__(self, bits: int = 64, seed: int = 0, ridge: float = RELATIVE_RIDGE) -> None:
-        super().__init__(bits, seed)
+    _sums: PairSums
+
+    def __init__(
+        self,
+        bits: int = 64,
+        seed: int = 0,
+        ridge: float = RELATIVE_RIDGE,
+        features: str = "linear",
+        anchors: int = 500,
+    ) -> None:
+        super().__init__(bits, seed, features, anchors)
         self.ridge = ridge
 
-    def _fit(self, images: Floats, texts: Floats, labels: Floats | None) -> None:
-        if not 0 < self.ridge < np.inf:
-            raise HasherError(f"ridge: expected a number above 0, found {self.ridge!r}")
-        paired = ~np.isnan(images[:, 0]) & ~np.isnan(texts[:, 0])
-        if paired.sum() < self.min_rows:
+    def _start(self, images: Reals, texts: Reals, labels: Reals | None) -> PairSums:
+        check_ridge(self.ridge)
+        self._choose_features(images, texts, np.random.default_rng(self.seed))
+        return PairSums(self, ROTATION_ROWS)
+
+    def _solve(self) -> None:
+        sums = self._sums
+        if sums.rows < self.min_rows:
             raise HasherError(
                 f"texts: expected at least {self.min_rows} rows with both modalities, "
-                f"found {int(paired.sum())}"
+                f"found {sums.rows}"
             )
-        self.image_mean_, self.text_mean_ = present_mean(images), present_mean(texts)
-        x, y = images[paired] - self.image_mean_, texts[paired] - self.text_mean_
-        wx, wy = correlated_directions(x, y, self.ridge, self.bits)
+        directions = correlated_directions(
+            sums.scatter("image", "image"),
+            sums.scatter("text", "text"),
+            sums.scatter("image", "text"),
+            rows=sums.rows,
+            ridge=self.ridge,
+            most=self.bits,
+        )
+        rows = np.vstack(
+            [unit_rows(sums.sample(m) @ w) for m, w in zip(MODALITIES, directions, strict=True)]
+        )
         rng = np.random.default_rng(self.seed)
-        some = np.sort(rng.permutation(len(x))[:ROTATION_ROWS])
-        rows = np.vstack([unit_rows(x[some] @ wx), unit_rows(y[some] @ wy)])
         rotation = itq_rotation(rows, np.ones(len(rows)), self.bits, rng)
-        self.image_projection_ = (wx @ rotation).astype(np.float32)
-        self.text_projection_ = (wy @ rotation).astype(np.float32)
+        for modality, w in zip(MODALITIES, directions, strict=True):
+            self._adopt(modality, w @ rotation, -sums.mean(modality) @ w @ rotation)
 
 
-def correlated_directions(x: Floats, y: Floats, ridge: float, most: int) -> tuple[Doubles, Doubles]:
+def correlated_directions(
+    xx: Doubles, yy: Doubles, xy: Doubles, *, rows: int, ridge: float, most: int
+) -> tuple[Doubles, Doubles]:
     """At most ``most`` significant pairs of canonical directions, each scaled by its correlation.
 
-    ``x``, ``y``: centred, paired ``(n, d)``. Returns ``(image_dim, k)`` and ``(text_dim, k)``.
+    ``xx``, ``yy``, ``xy``: scatter of ``rows`` images and texts, and between them. Returns
+    ``(image_dim, k)`` and ``(text_dim, k)``.
     """
-    white_x, white_y = whitening(x, ridge), whitening(y, ridge)
-    cross = x.astype(np.float64).T @ y
-    left, correlations, right = np.linalg.svd(white_x.T @ cross @ white_y, full_matrices=False)
-    edge = (np.sqrt(x.shape[1]) + np.sqrt(y.shape[1])) / np.sqrt(len(x))
+    white_x, white_y = whitening(xx, ridge), whitening(yy, ridge)
+    left, correlations, right = np.linalg.svd(white_x.T @ xy @ white_y, full_matrices=False)
+    edge = (np.sqrt(len(xx)) + np.sqrt(len(yy))) / np.sqrt(rows)
     share = float(np.clip(edge, SIGNIFICANT, SIGNIFICANT_OF_FEW))
     kept = min(int(np.sum(correlations > share * correlations[0])), most)
     scaled = correlations[:kept]

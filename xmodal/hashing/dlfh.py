@@ -3,8 +3,11 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from xmodal.hashing.rotation import Doubles
-from xmodal.hashing.supervised import CodeLearner, RidgeHasher
+from xmodal.hashing.checks import Floats
+from xmodal.hashing.chunks import in_order, slices
+from xmodal.hashing.supervised import LabelledRows, RidgeHasher
+
+Codes = NDArray[np.int8]
 
 # Sharpness of the likelihood and iterations, as in the authors' code.
 LAMBDA = 8.0
@@ -27,11 +30,9 @@ class DLFH(RidgeHasher):
     def _code_learner(self, classes: int, rng: np.random.Generator) -> "FactorCodes":
         return FactorCodes(self.bits, rng)
 
-    def _learn_codes(
-        self, learner: CodeLearner, labels: Doubles, images: Doubles, texts: Doubles
-    ) -> tuple[Doubles, Doubles]:
-        assert isinstance(learner, FactorCodes)
-        return learner.learn_both(labels)
+    def _learn_codes(self, learner: "FactorCodes", rows: LabelledRows) -> tuple[Codes, Codes]:
+        has = np.concatenate([rows.labels(part) >= 0.5 for part in slices(len(rows))])
+        return learner.learn(has)
 
 
 class FactorCodes:
@@ -41,38 +42,48 @@ class FactorCodes:
         self._bits = bits
         self._rng = rng
 
-    def learn(self, labels: Doubles) -> Doubles:
-        """Codes ±1 ``(n, bits)`` of the images alone."""
-        return self.learn_both(labels)[0]
-
-    def learn_both(self, labels: Doubles) -> tuple[Doubles, Doubles]:
-        """Codes ±1 ``(n, bits)`` of images and texts for labels ``(n, classes)``, 0/1 or soft."""
-        shape = (len(labels), self._bits)
-        images = np.where(self._rng.standard_normal(shape) > 0, 1.0, -1.0)
-        texts = np.where(self._rng.standard_normal(shape) > 0, 1.0, -1.0)
-        has = labels >= 0.5
+    def learn(self, has: NDArray[np.bool_]) -> tuple[Codes, Codes]:
+        """Codes ±1 int8 ``(n, bits)`` of images and texts with labels ``(n, classes)``."""
+        images, texts = (self._random(len(has)) for _ in range(2))
         for _ in range(ITERATIONS):
             self._improve(images, texts, has)
             self._improve(texts, images, has)
         return images, texts
 
-    def _improve(self, codes: Doubles, others: Doubles, has: NDArray[np.bool_]) -> None:
+    def _random(self, rows: int) -> Codes:
+        codes = np.empty((rows, self._bits), np.int8)
+        for part in slices(rows):
+            codes[part] = np.where(self._rng.standard_normal(codes[part].shape) > 0, 1, -1)
+        return codes
+
+    def _improve(self, codes: Codes, others: Codes, has: NDArray[np.bool_]) -> None:
         """Set each column of ``codes`` in turn, against a sample of the rows of ``others``."""
-        rows, bits = codes.shape
-        sample = self._rng.choice(rows, min(bits, rows), replace=False)
-        factor = LAMBDA / bits
-        against = others[sample].astype(np.float32)
-        shared = has.astype(np.float32) @ has[sample].astype(np.float32).T > 0
-        # Θ is bounded by λ, so that single precision is enough; its exponential is all the time.
-        theta = np.float32(factor) * (codes.astype(np.float32) @ against.T)
-        curvature = len(sample) * factor**2 / 4
-        for bit in range(bits):
-            likely = np.exp(-theta)
-            likely += 1
-            np.reciprocal(likely, out=likely)
-            gradient = factor * ((shared - likely) @ against[:, bit])
-            new = np.where(gradient + curvature * codes[:, bit] >= 0, 1.0, -1.0)
-            turned = np.flatnonzero(new != codes[:, bit])
-            step = (factor * (new - codes[:, bit])[turned]).astype(np.float32)
-            theta[turned] += np.outer(step, against[:, bit])
-            codes[:, bit] = new
+        sample = self._rng.choice(len(codes), min(self._bits, len(codes)), replace=False)
+        against, theirs = others[sample].astype(np.float32), has[sample].astype(np.float32)
+
+        def better(part: slice) -> Codes:
+            shared = has[part].astype(np.float32) @ theirs.T > 0
+            return _improved(codes[part].astype(np.float32), against, shared)
+
+        parts = slices(len(codes))
+        for part, found in zip(parts, in_order(better, parts), strict=True):
+            codes[part] = found
+
+
+def _improved(codes: Floats, against: Floats, shared: NDArray[np.bool_]) -> Codes:
+    """Codes of some rows, each of which depends on the sample alone and not on other rows."""
+    bits = codes.shape[1]
+    factor = np.float32(LAMBDA / bits)
+    # Θ is bounded by λ, so that single precision is enough; its exponential is all the time.
+    theta = factor * (codes @ against.T)
+    curvature = len(against) * factor**2 / 4
+    for bit in range(bits):
+        likely = np.exp(-theta)
+        likely += 1
+        np.reciprocal(likely, out=likely)
+        gradient = factor * ((shared - likely) @ against[:, bit])
+        new = np.where(gradient + curvature * codes[:, bit] >= 0, np.float32(1), np.float32(-1))
+        turned = np.flatnonzero(new != codes[:, bit])
+        theta[turned] += np.outer(factor * (new - codes[:, bit])[turned], against[:, bit])
+        codes[:, bit] = new
+    return codes.astype(np.int8)

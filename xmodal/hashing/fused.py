@@ -7,16 +7,22 @@ from numpy.typing import ArrayLike, NDArray
 
 from xmodal.errors import HasherError
 from xmodal.hamming.packing import unpack_signs
-from xmodal.hashing.base import Hasher, Modality, check_is_fitted
-from xmodal.hashing.checks import Floats, check_bits, check_features
+from xmodal.hashing.base import MODALITIES, Hasher, Modality, check_is_fitted, fitted_state
+from xmodal.hashing.checks import Floats, Reals, check_bits, check_features
+from xmodal.hashing.chunks import rows_with_all
+from xmodal.hashing.instance_choice import choose_instance
+from xmodal.hashing.moments import Reservoir
 from xmodal.hashing.registry import create_hasher
 from xmodal.hashing.rotation import Doubles
+from xmodal.hashing.streaming import StreamingHasher
 
 # Rows of each modality whose codes tell how the bits of a half vary together.
 BALANCE_ROWS = 10_000
+# Share of the bits that the semantic half has: probabilities of labels need fewer than the rest.
+SEMANTIC_BITS = 3 / 8
 
 
-class Fused(Hasher):
+class Fused(StreamingHasher):
     """Semantic bits for "the same keywords", instance bits for "this very sentence".
 
     The first ``semantic_bits`` of a code are those of a supervised hasher, the rest those of an
@@ -29,15 +35,17 @@ class Fused(Hasher):
     ----------
     bits: of the whole code.
     seed: of both halves.
-    semantic, instance: names of the hashers.
-    semantic_bits: bits of the semantic half; None is half of ``bits``, in whole bytes.
+    semantic, instance: names of the hashers. Without an ``instance`` it is the one of ``pair-itq``
+        and ``cca-itq`` that finds the own partners of held-out pairs better; only the second
+        serves where images and texts share no space.
+    semantic_bits: bits of the semantic half; None is 3/8 of ``bits``, in whole bytes.
     semantic_share: 0 to 1, what the semantic half counts in asymmetric ranking; the rest is the
         instance half's.
     semantic_parameters, instance_parameters: further parameters of the hashers.
     """
 
     name = "fused"
-    description = "labels: lemon bits (same keywords) beside itq bits (this sentence) in one code"
+    description = "labels: bits for the same labels beside bits for this very sentence, in one code"
     needs_labels = True
     feature_weight = 0.5
 
@@ -45,13 +53,14 @@ class Fused(Hasher):
     instance_: Hasher
     semantic_spread_: Floats
     instance_spread_: Floats
+    _sums: "FusedSums"
 
     def __init__(
         self,
         bits: int = 128,
         seed: int = 0,
-        semantic: str = "lemon",
-        instance: str = "itq",
+        semantic: str = "posterior-itq",
+        instance: str | None = None,
         semantic_bits: int | None = None,
         semantic_share: float = 0.5,
         semantic_parameters: dict[str, Any] | None = None,
@@ -96,22 +105,37 @@ class Fused(Hasher):
             fused._check_dims(half, semantic)
         x = check_features(images, "images", dim=len(semantic.image_mean_), missing=True)
         y = check_features(texts, "texts", dim=len(semantic.text_mean_), missing=True)
-        fused._balance(semantic, instance, x, y)
+        fused._forget()
+        fused.semantic_, fused.instance_ = semantic, instance
+        fused.image_mean_, fused.text_mean_ = instance.image_mean_, instance.text_mean_
+        fused._balance(*(_sample(values, semantic.seed) for values in (x, y)))
         return fused
 
-    def _fit(self, images: Floats, texts: Floats, labels: Floats | None) -> None:
+    def partial_fit(
+        self, images: ArrayLike, texts: ArrayLike, labels: ArrayLike | None = None
+    ) -> Self:
+        """As of every :class:`StreamingHasher`, where both halves are; refused if one is not."""
+        if hasattr(self, "semantic_"):
+            for half in (self.semantic_, self.instance_):
+                if not half.streams:
+                    half.partial_fit(images, texts, labels)  # says what to do instead
+        return super().partial_fit(images, texts, labels)
+
+    def _start(self, images: Reals, texts: Reals, labels: Reals | None) -> "FusedSums":
         bits = self._check_parameters()
-        semantic = create_hasher(
-            self.semantic, bits, **{"seed": self.seed, **(self.semantic_parameters or {})}
+        instance = self.instance or choose_instance(self.bits - bits, self.seed, images, texts)
+        halves = (
+            (self.semantic, bits, self.semantic_parameters),
+            (instance, self.bits - bits, self.instance_parameters),
         )
-        instance = create_hasher(
-            self.instance,
-            self.bits - bits,
-            **{"seed": self.seed, **(self.instance_parameters or {})},
+        self.semantic_, self.instance_ = (
+            create_hasher(name, length, **{"seed": self.seed, **(parameters or {})})
+            for name, length, parameters in halves
         )
-        semantic.fit(images, texts, labels)
-        instance.fit(images, texts)
-        self._balance(semantic, instance, images, texts)
+        return FusedSums(self)
+
+    def _solve(self) -> None:
+        self._balance(*(self._sums.sample(modality) for modality in MODALITIES))
 
     def _check_parameters(self) -> int:
         """The bits of the semantic half."""
@@ -119,8 +143,9 @@ class Fused(Hasher):
         if not 0 <= share <= 1:
             raise HasherError(f"semantic_share: expected a number from 0 to 1, found {share!r}")
         if self.semantic_bits is None:
-            check_bits(self.bits // 16 * 8, "semantic_bits")
-            return self.bits // 16 * 8
+            code_bytes = self.bits // 8
+            check_bits(self.bits - 8, "instance bits")
+            return 8 * max(1, int(SEMANTIC_BITS * code_bytes + 0.5))
         check_bits(self.bits - check_bits(self.semantic_bits, "semantic_bits"), "instance bits")
         return self.semantic_bits
 
@@ -135,13 +160,10 @@ class Fused(Hasher):
                     f"as {first.name} was, found {dim}"
                 )
 
-    def _balance(self, semantic: Hasher, instance: Hasher, images: Floats, texts: Floats) -> None:
-        """Adopt the halves and measure how the bits of each vary together."""
-        self.semantic_, self.instance_ = semantic, instance
-        self.image_mean_, self.text_mean_ = instance.image_mean_, instance.text_mean_
-        x, y = (_sample(f, np.random.default_rng(self.seed)) for f in (images, texts))
-        for name, half in (("semantic", semantic), ("instance", instance)):
-            codes = (half.encode_images(x), half.encode_texts(y))
+    def _balance(self, images: Floats, texts: Floats) -> None:
+        """Measure on these rows how the bits of each half vary together."""
+        for name, half in (("semantic", self.semantic_), ("instance", self.instance_)):
+            codes = (half.encode_images(images), half.encode_texts(texts))
             spread = sum((_bit_covariance(c) for c in codes), np.zeros((half.bits, half.bits)))
             setattr(self, f"{name}_spread_", (spread / len(codes)).astype(np.float32))
 
@@ -168,6 +190,27 @@ class Fused(Hasher):
         return np.hstack(parts)
 
 
+class FusedSums:
+    """The halves, which learn by themselves, and a sample of the rows to balance them on."""
+
+    def __init__(self, hasher: Fused) -> None:
+        self._halves = (hasher.semantic_, hasher.instance_)
+        self._kept = {m: Reservoir(BALANCE_ROWS, hasher.seed) for m in MODALITIES}
+
+    def add(self, images: Reals, texts: Reals, labels: Reals | None) -> None:
+        for half in self._halves:
+            if fitted_state(half):
+                half.partial_fit(images, texts, labels)
+            else:
+                half.fit(images, texts, labels)
+        for modality, features in zip(MODALITIES, (images, texts), strict=True):
+            self._kept[modality].add(rows_with_all(features), features)
+
+    def sample(self, modality: Modality) -> Floats:
+        """The rows of a modality that were kept: float32 ``(m, dim)``."""
+        return self._kept[modality].arrays[0]
+
+
 def _queries(hasher: Hasher, features: Floats, modality: Modality) -> Floats:
     if modality == "image":
         return hasher.query_images(features)
@@ -186,11 +229,10 @@ def _bit_covariance(codes: NDArray[np.uint8]) -> Doubles:
     return signs.T @ signs / len(signs)
 
 
-def _sample(features: Floats, rng: np.random.Generator) -> Floats:
-    rows = np.flatnonzero(~np.isnan(features[:, 0]))
-    if len(rows) > BALANCE_ROWS:
-        rows = np.sort(rng.choice(rows, BALANCE_ROWS, replace=False))
-    return features[rows]
+def _sample(features: Floats, seed: int) -> Floats:
+    kept = Reservoir(BALANCE_ROWS, seed)
+    kept.add(rows_with_all(features), features)
+    return kept.arrays[0]
 
 
 def _own_parameters(hasher: Hasher) -> dict[str, Any]:

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from xmodal.hashing.base import LinearHasher
-from xmodal.hashing.checks import Floats
-from xmodal.hashing.pooled import Pooled
+from xmodal.hashing.checks import Reals
+from xmodal.hashing.pooled import PooledSums
 from xmodal.hashing.rotation import Doubles, random_frame
+from xmodal.hashing.streaming import LinearHasher
 
 
 class IsoHash(LinearHasher):
@@ -20,10 +20,13 @@ class IsoHash(LinearHasher):
     needs_pairs = False
     needs_shared_space = True
 
-    def _fit(self, images: Floats, texts: Floats, labels: Floats | None) -> None:
-        pooled = Pooled.of(images, texts)
-        self.image_mean_, self.text_mean_ = pooled.image_mean, pooled.text_mean
-        directions, variances = pooled.principal(self.bits, self.name)
+    _sums: PooledSums
+
+    def _start(self, images: Reals, texts: Reals, labels: Reals | None) -> PooledSums:
+        return PooledSums(self)
+
+    def _solve(self) -> None:
+        directions, variances = self._sums.principal(self.bits)
         rotation = isotropic_rotation(variances, np.random.default_rng(self.seed))
         projection = (directions @ rotation).astype(np.float32)
         self.image_projection_ = self.text_projection_ = projection

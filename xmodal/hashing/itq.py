@@ -2,9 +2,11 @@
 
 import numpy as np
 
-from xmodal.hashing.base import LinearHasher
-from xmodal.hashing.checks import Floats
-from xmodal.hashing.rotation import Doubles, itq_rotation, unit_rows
+from xmodal.hashing.base import MODALITIES
+from xmodal.hashing.checks import Reals
+from xmodal.hashing.pooled import PooledSums
+from xmodal.hashing.rotation import Doubles, itq_rotation
+from xmodal.hashing.streaming import LinearHasher
 
 # Rows of each modality that the rotation is learned from; more do not change it measurably.
 ROTATION_ROWS = 5_000
@@ -41,21 +43,19 @@ class ITQ(LinearHasher):
     needs_pairs = False
     needs_shared_space = True
 
+    _sums: PooledSums
+
     def __init__(self, bits: int = 128, seed: int = 0) -> None:
         super().__init__(bits, seed)
 
-    def _fit(self, images: Floats, texts: Floats, labels: Floats | None) -> None:
-        x = images[~np.isnan(images[:, 0])]
-        y = texts[~np.isnan(texts[:, 0])]
-        self.image_mean_ = x.mean(axis=0, dtype=np.float64).astype(np.float32)
-        self.text_mean_ = y.mean(axis=0, dtype=np.float64).astype(np.float32)
-        cx, cy = covariance(x, self.image_mean_), covariance(y, self.text_mean_)
+    def _start(self, images: Reals, texts: Reals, labels: Reals | None) -> PooledSums:
+        return PooledSums(self, ROTATION_ROWS)
+
+    def _solve(self) -> None:
+        cx, cy = (self._sums.covariance(modality) for modality in MODALITIES)
         basis = shared_directions(cx, cy, self.bits)
         rng = np.random.default_rng(self.seed)
-        parts = [
-            unit_rows(_some(x, rng) - self.image_mean_) @ basis,
-            unit_rows(_some(y, rng) - self.text_mean_) @ basis,
-        ]
+        parts = [self._sums.sample(modality) @ basis for modality in MODALITIES]
         # Words are many and pictures few, or the reverse: each modality counts as one.
         weights = np.concatenate([np.full(len(rows), _fair_weight(rows)) for rows in parts])
         rotation = itq_rotation(np.vstack(parts), weights, self.bits, rng)
@@ -63,16 +63,7 @@ class ITQ(LinearHasher):
         self.image_projection_ = self.text_projection_ = projection
 
 
-def covariance(features: Floats, mean: Floats, batch: int = 16_384) -> Doubles:
-    """Second moment ``(d, d)`` of the rows after centring and scaling to unit length."""
-    total = np.zeros((features.shape[1], features.shape[1]))
-    for start in range(0, len(features), batch):
-        rows = unit_rows(features[start : start + batch] - mean)
-        total += rows.T @ rows
-    return total / len(features)
-
-
-def shared_directions(cx: Doubles, cy: Doubles, dim: int) -> Doubles:
+def shared_directions(cx: Doubles, cy: Doubles, dim: int, evening: float = EVENING) -> Doubles:
     """The ``dim`` leading directions in which both modalities vary, evened out: ``(d, k)``.
 
     ``k`` is less than ``dim`` where the data span, or share, fewer dimensions.
@@ -85,14 +76,8 @@ def shared_directions(cx: Doubles, cy: Doubles, dim: int) -> Doubles:
     kept = np.flatnonzero(values > NEGLIGIBLE * values[-1])[::-1][:dim]
     basis = vectors[:, kept]
     variance = sum(np.diag(basis.T @ c @ basis) / np.trace(basis.T @ c @ basis) for c in (cx, cy))
-    return basis * variance ** (-EVENING / 2)
+    return basis * variance ** (-evening / 2)
 
 
 def _fair_weight(rows: Doubles) -> float:
     return 1 / (len(rows) * np.sqrt((rows**2).sum(axis=1).mean()))
-
-
-def _some(features: Floats, rng: np.random.Generator) -> Floats:
-    if len(features) <= ROTATION_ROWS:
-        return features
-    return features[np.sort(rng.choice(len(features), ROTATION_ROWS, replace=False))]

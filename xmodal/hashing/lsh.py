@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from xmodal.hashing.base import LinearHasher
-from xmodal.hashing.checks import Floats
-from xmodal.hashing.pooled import Pooled
+from xmodal.hashing.checks import Reals
+from xmodal.hashing.pooled import MeanSums
+from xmodal.hashing.streaming import LinearHasher
 
 
 class LSH(LinearHasher):
@@ -20,12 +20,14 @@ class LSH(LinearHasher):
 
     name = "lsh"
     description = "no learning: signs of random projections"
+    nested = True
     needs_pairs = False
     needs_shared_space = True
 
-    def _fit(self, images: Floats, texts: Floats, labels: Floats | None) -> None:
-        pooled = Pooled.of(images, texts)
-        self.image_mean_, self.text_mean_ = pooled.image_mean, pooled.text_mean
+    def _start(self, images: Reals, texts: Reals, labels: Reals | None) -> MeanSums:
+        return MeanSums()
+
+    def _solve(self) -> None:
         rng = np.random.default_rng(self.seed)
-        projection = rng.standard_normal((images.shape[1], self.bits)).astype(np.float32)
+        projection = rng.standard_normal((len(self.image_mean_), self.bits)).astype(np.float32)
         self.image_projection_ = self.text_projection_ = projection

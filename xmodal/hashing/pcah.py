@@ -1,8 +1,8 @@
 """``pcah``: one bit for each principal component, the simplest learned code."""
 
-from xmodal.hashing.base import LinearHasher
-from xmodal.hashing.checks import Floats
-from xmodal.hashing.pooled import Pooled
+from xmodal.hashing.checks import Reals
+from xmodal.hashing.pooled import PooledSums
+from xmodal.hashing.streaming import LinearHasher
 
 
 class PCAH(LinearHasher):
@@ -15,11 +15,15 @@ class PCAH(LinearHasher):
 
     name = "pcah"
     description = "no labels: signs of principal components"
+    nested = True
     needs_pairs = False
     needs_shared_space = True
 
-    def _fit(self, images: Floats, texts: Floats, labels: Floats | None) -> None:
-        pooled = Pooled.of(images, texts)
-        self.image_mean_, self.text_mean_ = pooled.image_mean, pooled.text_mean
-        directions, _ = pooled.principal(self.bits, self.name)
+    _sums: PooledSums
+
+    def _start(self, images: Reals, texts: Reals, labels: Reals | None) -> PooledSums:
+        return PooledSums(self)
+
+    def _solve(self) -> None:
+        directions, _ = self._sums.principal(self.bits)
         self.image_projection_ = self.text_projection_ = directions.astype("float32")

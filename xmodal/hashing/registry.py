@@ -18,6 +18,7 @@ _HASHERS = {
     "isohash": "xmodal.hashing.isohash:IsoHash",
     "sh": "xmodal.hashing.sh:SpectralHashing",
     "agh": "xmodal.hashing.agh:AnchorGraphHashing",
+    "pair-itq": "xmodal.hashing.pair_itq:PairITQ",
     "cca-itq": "xmodal.hashing.cca_itq:CCAITQ",
     "ssh": "xmodal.hashing.ssh:SSH",
     "splh": "xmodal.hashing.ssh:SPLH",
@@ -27,24 +28,32 @@ _HASHERS = {
     "dlfh": "xmodal.hashing.dlfh:DLFH",
     "lemon": "xmodal.hashing.lemon:Lemon",
     "triplet": "xmodal.hashing.triplet:Triplet",
+    "mlp": "xmodal.hashing.mlp:MLP",
+    "posterior-itq": "xmodal.hashing.posterior_itq:PosteriorITQ",
     "fused": "xmodal.hashing.fused:Fused",
+    "quantised": "xmodal.hashing.quantised:Quantised",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class HasherInfo:
-    """A hasher in one line; ``needs`` lists which of labels, pairs and shared space it needs."""
+    """A hasher in one line.
+
+    ``needs`` lists which of labels, pairs and shared space it needs; ``streams`` says whether
+    ``partial_fit`` takes further rows at the cost of these alone.
+    """
 
     name: str
     description: str
     needs: tuple[str, ...]
+    streams: bool
 
 
 def list_hashers() -> list[HasherInfo]:
     """All hashers.
 
-    >>> [hasher.name for hasher in list_hashers() if "labels" in hasher.needs]
-    ['ssh', 'splh', 'scm-orth', 'scm-seq', 'batch', 'dlfh', 'lemon', 'triplet', 'fused']
+    >>> [hasher.name for hasher in list_hashers() if "labels" not in hasher.needs]
+    ['lsh', 'pcah', 'itq', 'isohash', 'sh', 'agh', 'pair-itq', 'cca-itq', 'quantised']
     """
     found = []
     for name in _HASHERS:
@@ -54,7 +63,8 @@ def list_hashers() -> list[HasherInfo]:
             "pairs": cls.needs_pairs,
             "shared space": cls.needs_shared_space,
         }
-        found.append(HasherInfo(name, cls.description, tuple(k for k, v in needs.items() if v)))
+        needed = tuple(need for need, is_needed in needs.items() if is_needed)
+        found.append(HasherInfo(name, cls.description, needed, cls.streams))
     return found
 
 

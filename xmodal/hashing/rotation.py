@@ -6,6 +6,20 @@ from numpy.typing import NDArray
 Doubles = NDArray[np.float64]
 
 
+# Variance below this share of the largest is rounding, not data.
+NEGLIGIBLE = 1e-9
+
+
+def evened_axes(covariance: Doubles, dim: int, evening: float) -> Doubles:
+    """The at most ``dim`` leading principal axes, each times variance^(−evening / 2): ``(d, k)``.
+
+    Signs after a rotation tell all axes equally; evened out they tell more of the finer ones.
+    """
+    values, vectors = np.linalg.eigh(covariance)
+    kept = np.flatnonzero(values > NEGLIGIBLE * values[-1])[::-1][:dim]
+    return vectors[:, kept] * (values[kept] / values[-1]) ** (-evening / 2)
+
+
 def random_frame(dim: int, bits: int, rng: np.random.Generator) -> Doubles:
     """Orthonormal blocks side by side, ``(dim, bits)``: one random rotation for every ``dim`` bits.
 
@@ -33,17 +47,12 @@ def itq_rotation(
     weights: float64 ``(n,)``, what each row counts.
     bits: at least ``dim``.
     """
-    from threadpoolctl import threadpool_limits
-
     frame = random_frame(values.shape[1], bits, rng)
     weighted = values * weights[:, None]
-    # Matrices of this size are not worth a second thread; on a busy machine, threads that wait for
-    # one another make this ten times slower.
-    with threadpool_limits(1, user_api="blas"):
-        for _ in range(iterations):
-            signs = np.where(values @ frame > 0, 1.0, -1.0)
-            left, _, right = np.linalg.svd(weighted.T @ signs, full_matrices=False)
-            frame = left @ right
+    for _ in range(iterations):
+        signs = np.where(values @ frame > 0, 1.0, -1.0)
+        left, _, right = np.linalg.svd(weighted.T @ signs, full_matrices=False)
+        frame = left @ right
     return frame
 
 

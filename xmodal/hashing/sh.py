@@ -3,15 +3,16 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from xmodal.hashing.base import Hasher, Modality
-from xmodal.hashing.checks import Floats
-from xmodal.hashing.pooled import NEGLIGIBLE, Pooled
+from xmodal.hashing.base import Modality
+from xmodal.hashing.checks import Floats, Reals
+from xmodal.hashing.pooled import NEGLIGIBLE, PooledSums
+from xmodal.hashing.streaming import StreamingHasher
 
 # Rows of each modality that tell the range of a component.
 RANGE_ROWS = 20_000
 
 
-class SpectralHashing(Hasher):
+class SpectralHashing(StreamingHasher):
     """Spectral hashing (Weiss, Torralba & Fergus, NIPS 2008).
 
     The graph Laplacian of all rows is replaced by its limit for uniformly spread data: along each
@@ -21,20 +22,23 @@ class SpectralHashing(Hasher):
 
     name = "sh"
     description = "no labels: spectral hashing, eigenfunctions along principal directions"
+    nested = True
     needs_pairs = False
     needs_shared_space = True
 
+    _sums: PooledSums
     directions_: Floats
     low_: Floats
     frequencies_: Floats
 
-    def _fit(self, images: Floats, texts: Floats, labels: Floats | None) -> None:
-        pooled = Pooled.of(images, texts)
-        self.image_mean_, self.text_mean_ = pooled.image_mean, pooled.text_mean
-        values, vectors = np.linalg.eigh(pooled.covariance)
+    def _start(self, images: Reals, texts: Reals, labels: Reals | None) -> PooledSums:
+        return PooledSums(self, RANGE_ROWS)
+
+    def _solve(self) -> None:
+        values, vectors = np.linalg.eigh(self._sums.both())
         kept = np.flatnonzero(values > NEGLIGIBLE * values[-1])[::-1][: self.bits]
         directions = vectors[:, kept]
-        rows = pooled.sample(RANGE_ROWS, np.random.default_rng(self.seed)) @ directions
+        rows = self._sums.samples() @ directions
         low, high = rows.min(axis=0), rows.max(axis=0)
         chosen, frequencies = lowest_modes(high - low, self.bits)
         self.directions_ = directions[:, chosen].astype(np.float32)

@@ -3,11 +3,13 @@
 import numpy as np
 
 from xmodal.errors import HasherError
-from xmodal.hashing.base import LinearHasher
-from xmodal.hashing.checks import Floats
-from xmodal.hashing.itq import unit_rows
-from xmodal.hashing.pooled import Pooled
-from xmodal.hashing.rotation import Doubles
+from xmodal.hashing.base import MODALITIES, Hasher
+from xmodal.hashing.checks import Floats, Reals
+from xmodal.hashing.chunks import RowNumbers, float_rows, in_order, rows_with_all, slices
+from xmodal.hashing.moments import Reservoir
+from xmodal.hashing.pooled import PooledSums, inverse_length
+from xmodal.hashing.rotation import Doubles, unit_rows
+from xmodal.hashing.streaming import LinearHasher
 
 # What all rows' variance counts beside the labelled pairs' agreement, both terms of trace 1.
 ETA = 0.5
@@ -27,14 +29,17 @@ class SSH(LinearHasher):
 
     name = "ssh"
     description = "labels, also few: semi-supervised hashing, all bits at once"
+    nested = True
     needs_labels = True
     needs_shared_space = True
+
+    _sums: "LabelledSums"
 
     def __init__(self, bits: int = 64, seed: int = 0, eta: float = ETA) -> None:
         super().__init__(bits, seed)
         self.eta = eta
 
-    def _fit(self, images: Floats, texts: Floats, labels: Floats | None) -> None:
+    def _start(self, images: Reals, texts: Reals, labels: Reals | None) -> "LabelledSums":
         assert labels is not None  # needs_labels: Hasher.fit has seen to it
         if not 0 < self.eta < np.inf:
             raise HasherError(f"eta: expected a number above 0, found {self.eta!r}")
@@ -44,28 +49,62 @@ class SSH(LinearHasher):
                 f"bits: expected at most {dim}, the dimensions of the features, since {self.name} "
                 f"gives each direction one bit; found {self.bits}"
             )
-        pooled = Pooled.of(images, texts)
-        self.image_mean_, self.text_mean_ = pooled.image_mean, pooled.text_mean
-        rows, known = self._labelled(images, texts, labels)
-        spread = self.eta * pooled.covariance / np.trace(pooled.covariance)
-        projection = self._directions(rows, known, spread).astype(np.float32)
+        return LabelledSums(self, labels.shape[1])
+
+    def _solve(self) -> None:
+        spread = self._sums.both()
+        spread *= self.eta / np.trace(spread)
+        projection = self._directions(spread).astype(np.float32)
         self.image_projection_ = self.text_projection_ = projection
 
-    def _labelled(self, images: Floats, texts: Floats, labels: Floats) -> tuple[Doubles, Doubles]:
-        """Labelled rows of both modalities, centred ``(m, d)``, and their labels ``(m, c)``."""
-        rows, known = [], []
-        parts = ((images, self.image_mean_), (texts, self.text_mean_))
-        for features, mean in parts:
-            chosen = ~np.isnan(features[:, 0]) & ~np.isnan(labels[:, 0])
-            rows.append(unit_rows(features[chosen] - mean))
-            known.append(labels[chosen].astype(np.float64))
-        return np.vstack(rows), np.vstack(known)
-
-    def _directions(self, rows: Doubles, labels: Doubles, spread: Doubles) -> Doubles:
-        g = unit_rows(labels)
-        one = rows.sum(axis=0)
-        agreement = 2 * (rows.T @ g) @ (rows.T @ g).T - np.outer(one, one)
+    def _directions(self, spread: Doubles) -> Doubles:
+        of_labels, of_rows = self._sums.agreement()
+        agreement = 2 * of_labels @ of_labels.T - np.outer(of_rows, of_rows)
         return _leading(_scaled(agreement) + spread, self.bits)
+
+
+class LabelledSums(PooledSums):
+    """Covariances of all rows; what labelled ones have to do with their labels, and a sample."""
+
+    def __init__(self, hasher: Hasher, classes: int) -> None:
+        super().__init__(hasher)
+        # Of each modality [x 1]ᵀ[g 1], rows x and labels g, over the rows' lengths once centred.
+        shape = (len(hasher.image_mean_) + 1, classes + 1)
+        self._products = {m: np.zeros(shape) for m in MODALITIES}
+        self._labelled = {m: Reservoir(LABELLED_ROWS // 2, hasher.seed) for m in MODALITIES}
+
+    def add(self, images: Reals, texts: Reals, labels: Reals | None) -> None:
+        assert labels is not None  # needs_labels: Hasher.fit has seen to it
+        super().add(images, texts, labels)
+        for modality, features in zip(MODALITIES, (images, texts), strict=True):
+            numbers = rows_with_all(features, labels)
+            self._labelled[modality].add(numbers, features, labels)
+            mean = self._hasher._mean(modality)
+
+            def product(rows: RowNumbers, values: Reals = features, mean: Floats = mean) -> Doubles:
+                x = float_rows(values, rows).astype(np.float64)
+                one = inverse_length(x - mean)[:, None]
+                g = unit_rows(float_rows(labels, rows))
+                return np.hstack([one * x, one]).T @ np.hstack([g, np.ones_like(one)])
+
+            parts = (numbers[part] for part in slices(len(numbers)))
+            for found in in_order(product, parts):
+                self._products[modality] += found
+
+    def agreement(self) -> tuple[Doubles, Doubles]:
+        """XlᵀG ``(d, c)`` and Xlᵀ1 ``(d,)`` of the labelled rows of both modalities."""
+        one, other = (
+            products[:-1] - np.outer(self._hasher._mean(modality), products[-1])
+            for modality, products in self._products.items()
+        )
+        return (one + other)[:, :-1], (one + other)[:, -1]
+
+    def labelled(self) -> tuple[Doubles, Doubles]:
+        """Sampled labelled rows of both modalities ``(m, d)`` and their labels ``(m, c)``."""
+        kept = [self._labelled[m].arrays for m in MODALITIES]
+        means = [self._hasher._mean(m) for m in MODALITIES]
+        rows = [unit_rows(x - mean) for (x, _), mean in zip(kept, means, strict=True)]
+        return np.vstack(rows), np.vstack([unit_rows(labels) for _, labels in kept])
 
 
 class SPLH(SSH):
@@ -79,14 +118,9 @@ class SPLH(SSH):
     name = "splh"
     description = "labels, also few: semi-supervised hashing in sequence"
 
-    def _directions(self, rows: Doubles, labels: Doubles, spread: Doubles) -> Doubles:
-        if len(rows) > LABELLED_ROWS:
-            rng = np.random.default_rng(self.seed)
-            chosen = np.sort(rng.choice(len(rows), LABELLED_ROWS, replace=False))
-            rows, labels = rows[chosen], labels[chosen]
-        g = unit_rows(labels)
+    def _directions(self, spread: Doubles) -> Doubles:
+        rows, g = self._sums.labelled()
         similar = 2 * g @ g.T - 1
-        rows, spread = rows.copy(), spread.copy()
         found = np.empty((rows.shape[1], self.bits))
         for bit in range(self.bits):
             w = _leading(_scaled(rows.T @ similar @ rows) + spread, 1)[:, 0]

@@ -4,22 +4,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xmodal.errors import HasherError
-from xmodal.hashing.base import LinearHasher
-from xmodal.hashing.checks import Floats, complete_rows, present_mean
+from xmodal.hashing.base import MODALITIES
+from xmodal.hashing.checks import Reals, check_more_than_bits
+from xmodal.hashing.features import FeatureHasher
+from xmodal.hashing.pairs import PairSums, whitening
 from xmodal.hashing.rotation import Doubles
-from xmodal.hashing.scm import whitening
 
 # Ridge of the whitening, relative to the mean variance: noise directions must not be blown up.
-RELATIVE_RIDGE = 1.0
+RIDGE = 1.0
 # By how much of all bits the far item shall be farther than the near one.
 MARGIN = 0.5
 STEPS, BATCH = 600, 256
+# A random sample of this many rows makes the triples.
+TRIPLE_ROWS = 20_000
 RATE, DECAY = 0.02, 1e-4
 # Adam's memory of gradients and of their squares (Kingma & Ba, ICLR 2015).
 FIRST, SECOND, TINY = 0.9, 0.999, 1e-8
 
 
-class Triplet(LinearHasher):
+class Triplet(FeatureHasher):
     """Hamming distance metric learning (Norouzi, Fleet & Salakhutdinov, NIPS 2012), two modalities.
 
     A triple is an item of one modality and two of the other, of which one shares a label with it.
@@ -34,29 +37,40 @@ class Triplet(LinearHasher):
     needs_labels = True
     feature_weight = 0.5
 
+    _sums: PairSums
+
     def __init__(
-        self, bits: int = 64, seed: int = 0, margin: float = MARGIN, steps: int = STEPS
+        self,
+        bits: int = 64,
+        seed: int = 0,
+        margin: float = MARGIN,
+        steps: int = STEPS,
+        features: str = "linear",
+        anchors: int = 500,
     ) -> None:
-        super().__init__(bits, seed)
+        super().__init__(bits, seed, features, anchors)
         self.margin = margin
         self.steps = steps
 
-    def _fit(self, images: Floats, texts: Floats, labels: Floats | None) -> None:
+    def _start(self, images: Reals, texts: Reals, labels: Reals | None) -> PairSums:
         assert labels is not None  # needs_labels: Hasher.fit has seen to it
         if not 0 < self.margin <= 2:
             raise HasherError(f"margin: expected a number above 0, up to 2, found {self.margin!r}")
         if not isinstance(self.steps, int) or self.steps < 1:
             raise HasherError(f"steps: expected an integer from 1, found {self.steps!r}")
-        known = complete_rows(images, texts, labels, self.bits)
-        self.image_mean_, self.text_mean_ = present_mean(images), present_mean(texts)
-        has = labels[known] >= 0.5
+        self._choose_features(images, texts, np.random.default_rng(self.seed))
+        return PairSums(self, TRIPLE_ROWS, labels.shape[1])
+
+    def _solve(self) -> None:
+        sums = self._sums
+        check_more_than_bits(sums.rows, self.bits)
+        has = sums.sampled_labels() >= 0.5
         if not has.any():
             raise HasherError("labels: expected some of at least 0.5, found none: no row is near")
-        x, y = images[known] - self.image_mean_, texts[known] - self.text_mean_
-        white = [np.sqrt(len(x)) * whitening(rows, RELATIVE_RIDGE) for rows in (x, y)]
-        learned = self._learn([x @ white[0], y @ white[1]], has)
-        self.image_projection_ = (white[0] @ learned[0]).astype(np.float32)
-        self.text_projection_ = (white[1] @ learned[1]).astype(np.float32)
+        white = [np.sqrt(sums.rows) * whitening(sums.scatter(m, m), RIDGE) for m in MODALITIES]
+        rows = [sums.sample(m) @ w for m, w in zip(MODALITIES, white, strict=True)]
+        for modality, w, learned in zip(MODALITIES, white, self._learn(rows, has), strict=True):
+            self._adopt(modality, w @ learned, -sums.mean(modality) @ w @ learned)
 
     def _learn(self, rows: list[Doubles], has: NDArray[np.bool_]) -> list[Doubles]:
         """Projections ``(dim, bits)`` of both modalities' whitened rows."""

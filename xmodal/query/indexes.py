@@ -44,6 +44,8 @@ class Indexes:
         except NotEnoughMemoryError as error:
             self._notify(f"{error}; the codes are read from the file for each search")
             return StreamedIndex(session, hasher_id, modality, self._notify)
+        # A code that another process replaced is not asked again.
+        self._loaded = {other: v for other, v in self._loaded.items() if other[0] == hasher_id}
         self._loaded[key] = heads, index
         return index
 

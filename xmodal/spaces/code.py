@@ -22,12 +22,13 @@ from xmodal.hashing import Hasher, create_hasher, load_hasher
 from xmodal.store.database import Database
 from xmodal.store.features import iter_features, read_features
 from xmodal.store.models import Caption, Feature, File, HasherRecord, Item, Keyword
-from xmodal.store.segments import append_codes
+from xmodal.store.segments import SEGMENT_CODES, append_codes
 
 DEFAULT_BITS = 128
 # Beyond this many pictures a rotation of at most 1024 bits no longer changes measurably.
 FIT_SAMPLE = 20_000
-CODING_BATCH = 65_536
+# Features in memory at a time while a library is coded: 25 MB of 768 dimensions.
+CODING_BATCH = 8_192
 
 
 @dataclass(frozen=True)
@@ -120,10 +121,9 @@ def replace_code(
         session.flush()
         hasher_id = record.id
     for modality in ("image", "text"):
-        encode = hasher.encode_images if modality == "image" else hasher.encode_texts
-        for ids, features in _live_features(database, encoder_id, modality):
+        for ids, codes in _codes(database, encoder_id, hasher, modality):
             with database.transaction() as session:
-                append_codes(session, hasher_id, modality, ids, encode(features))
+                append_codes(session, hasher_id, modality, ids, codes)
     with database.transaction() as session:
         session.execute(
             delete(HasherRecord).where(
@@ -171,17 +171,53 @@ def sample_features(session: Session, encoder_id: int, kind: str) -> Features:
     return read_features(session, encoder_id, ids)
 
 
+def _codes(
+    database: Database, encoder_id: int, hasher: Hasher, modality: str
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
+    """Codes of what a search may return, as many at a time as fill a segment."""
+    encode = hasher.encode_images if modality == "image" else hasher.encode_texts
+    waiting: list[tuple[NDArray[np.int64], NDArray[np.uint8]]] = []
+    count = 0
+    for ids, features in _live_features(database, encoder_id, modality):
+        waiting.append((ids, encode(features)))
+        count += len(ids)
+        if count > SEGMENT_CODES - CODING_BATCH:
+            yield _joined(waiting)
+            waiting, count = [], 0
+    if waiting:
+        yield _joined(waiting)
+
+
+def _joined(
+    parts: list[tuple[NDArray[np.int64], NDArray[np.uint8]]],
+) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    ids, codes = zip(*parts, strict=True)
+    return np.concatenate(ids), np.concatenate(codes)
+
+
 def _live_features(
     database: Database, encoder_id: int, modality: str
 ) -> Iterator[tuple[NDArray[np.int64], Features]]:
     """Features of what a search may return: pictures with a present file, texts in use."""
     with database.session() as session:
-        if modality == "image":
-            live = set(session.scalars(select(File.item_id).where(File.state == "present")))
-        else:
-            live = set(session.scalars(select(Caption.text_item_id)))
-            live |= set(session.scalars(select(Keyword.text_item_id)))
         for ids, features in iter_features(session, encoder_id, modality, CODING_BATCH):
-            keep = np.array([i in live for i in ids.tolist()], dtype=bool)
+            live = _live(session, modality, int(ids[0]), int(ids[-1]))
+            keep = np.isin(ids, live)
             if keep.any():
                 yield ids[keep], features[keep]
+
+
+def _live(session: Session, modality: str, first: int, last: int) -> NDArray[np.int64]:
+    """Ids from ``first`` to ``last`` of the items that a search may return, some repeated."""
+    if modality == "image":
+        columns: list[Any] = [File.item_id]
+        condition = [File.state == "present"]
+    else:
+        columns, condition = [Caption.text_item_id, Keyword.text_item_id], []
+    found = [
+        np.fromiter(
+            session.scalars(select(column).where(column.between(first, last), *condition)), np.int64
+        )
+        for column in columns
+    ]
+    return np.concatenate(found)

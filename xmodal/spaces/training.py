@@ -1,222 +1,199 @@
-"""``train``: a supervised code from the keywords people wrote, kept only if it answers better."""
+"""``train``: a supervised code from what people wrote, put in use only if it answers better."""
 
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 import numpy as np
-from numpy.typing import NDArray
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from xmodal.encoders.background import Background
-from xmodal.encoders.base import Features, normalise
 from xmodal.errors import UsageError
-from xmodal.evaluate import Evaluation, evaluate_hasher
+from xmodal.evaluate import Measure
 from xmodal.hamming.packing import MAX_BITS
-from xmodal.hashing import Hasher, create_hasher
-from xmodal.hashing.fused import Fused
-from xmodal.results import Quality, TrainReport
-from xmodal.spaces.code import active_code, replace_code, sample_features
+from xmodal.results import Difference, Quality, TrainReport
+from xmodal.spaces.code import ActiveCode, active_code, discard_unfinished, replace_code
+from xmodal.spaces.labels import read_picture_labels
+from xmodal.spaces.recipe import MIN_SEMANTIC, Recipe, choose_recipe, learn, recipe_of
+from xmodal.spaces.rows import EncodeTexts, Rows, announce, present_pictures, read_rows
+from xmodal.spaces.trial import Scores, gain, halves, judge
 from xmodal.store.database import Database
-from xmodal.store.features import read_features
-from xmodal.store.models import Caption, Feature, File, ItemKeyword, Keyword
 
-# With fewer pictures of a keyword a third of them, held out, says nothing about it.
-MIN_PICTURES = 5
-MIN_KEYWORDS = 2
-# Half of them must be more than the eight bits of the shortest semantic code.
-MIN_LABELLED = 30
-# The most frequent ones; rarer ones add columns faster than they add knowledge.
-MAX_KEYWORDS = 1_000
-MIN_BITS = 16
-SPLITS = 3
+MIN_BITS = 2 * MIN_SEMANTIC
+# Pictures without which even estimated labels teach no code.
+MIN_ROWS = 30
 
 
 @dataclass(frozen=True)
-class TrainingSet:
-    """Row i of each array is picture i.
+class Decision:
+    """The recipe to use from now on, None to leave the code as it is, and the reason in words."""
 
-    ``images`` float32 ``(n, dim)``; ``texts`` float32 ``(n, dim)``, the mean of its captions' (else
-    its keywords') features, NaN without any; ``labels`` float32 ``(n, c)`` 0/1, a row of NaN where
-    a picture has none of the ``keywords``.
-    """
-
-    images: Features
-    texts: Features
-    labels: NDArray[np.float32]
-    keywords: list[str]
+    recipe: Recipe | None
+    reason: str
 
 
 def train(
-    database: Database, encoder_id: int, background: Background, *, bits: int, seed: int
+    database: Database,
+    encoder_id: int,
+    background: Background,
+    encode: EncodeTexts,
+    notify: Callable[[str], None],
+    *,
+    labels: str,
+    bits: int | None,
+    seed: int,
+    dry_run: bool,
 ) -> TrainReport:
-    """Learn a ``fused`` code of ``bits`` bits and put it in use if it is better.
+    """Learn a ``fused`` code and put it in use if it answers better.
 
-    Half of the bits are semantic (``lemon``, from the pictures with keywords), or fewer where only
-    few pictures have keywords; the others tell single pictures apart (``itq``, from all pictures
-    and texts). Both this code and a plain ``itq`` of the
-    same length are fitted on a half of the pictures and measured on the rest: label mAP, both
-    directions, by asymmetric ranking. The better one of the two is then fitted on everything.
-    The caller holds ``database.writer()``.
+    One half of the pictures teaches, the other asks and answers; see :mod:`xmodal.spaces.trial`.
+    How to learn is chosen within the first half. The code in use, the one chosen and a plain one
+    are then learned from that same half, and compared query by query on the other. The rule:
 
-    Raises UsageError, with what was found and what is needed, when keywords are too few.
+    * The new one is used if its label mAP and own-caption recall@10, both directions averaged, have
+      together gained more than half the width of the 95 % interval of that gain.
+    * Else a trained code is learned again, in its own way, from what the library holds now, if that
+      way still beats a plain code by the same rule; otherwise the code stays as it is.
+    * Another length than the one in use is the user's wish: then the better one of the new and the
+      plain code of that length is used, however it compares with the length in use.
+
+    What is used is learned again from all pictures, and completed before any search sees it.
+    ``dry_run`` leaves that out. The caller holds ``database.writer()``.
+
+    Raises UsageError, with what was found and what is needed, when labels are too few.
     """
     started = time.monotonic()
-    if bits % 16 or not MIN_BITS <= bits <= MAX_BITS:
-        raise UsageError(
-            f"bits: expected a multiple of 16 from {MIN_BITS} to {MAX_BITS}, half of them for each "
-            f"part of the code; found {bits}"
-        )
+    discard_unfinished(database, encoder_id)
     with database.session() as session:
-        active = active_code(session, encoder_id)
-        data = training_set(session, encoder_id)
-        all_texts = sample_features(session, encoder_id, "text")
-    labelled = ~np.isnan(data.labels[:, 0]) & ~np.isnan(data.texts[:, 0])
-    semantic_bits = _semantic_bits(bits, int(labelled.sum()))
-
-    def instance_code(bits: int, images: Features, texts: Features) -> Hasher:
-        return create_hasher("itq", bits=bits, seed=seed).fit(
-            np.concatenate([background.picture_features, images]),
-            np.concatenate([background.word_features, texts]),
-        )
-
-    def fused_code(
-        images: Features, texts: Features, labels: NDArray[np.float32], spoken: Features
-    ) -> Hasher:
-        known = ~np.isnan(labels[:, 0]) & ~np.isnan(texts[:, 0])
-        semantic = create_hasher("lemon", bits=semantic_bits, seed=seed)
-        semantic.fit(images[known], texts[known], labels[known])
-        instance = instance_code(bits - semantic_bits, images, spoken)
-        return Fused.join(semantic, instance, images, spoken)
-
-    def fit_plain(images: Features, texts: Features, labels: NDArray[np.float32]) -> Hasher:
-        return instance_code(bits, images, texts[~np.isnan(texts[:, 0])])
-
-    def fit_fused(images: Features, texts: Features, labels: NDArray[np.float32]) -> Hasher:
-        return fused_code(images, texts, labels, texts[~np.isnan(texts[:, 0])])
-
-    before, after = (
-        _quality(
-            evaluate_hasher(fit, data.images, data.texts, data.labels, splits=SPLITS, seed=seed)
-        )
-        for fit in (fit_plain, fit_fused)
+        active = code_in_use(session, encoder_id)
+        found = read_picture_labels(session, labels)
+        present = present_pictures(session, encoder_id)
+        now = recipe_of(active.hasher, active.trained_on)
+        bits = _checked_bits(bits if bits is not None else now.bits)
+        missing = found.too_few(present)
+        if missing is None and len(present) < MIN_ROWS:
+            missing = _too_small(len(present))
+        rows = read_rows(session, encoder_id, found, encode)
+    # A plain code of another length needs no labels, only captions to be judged by.
+    if missing and (bits == now.bits or len(np.unique(rows.caption_of)) < MIN_ROWS):
+        raise missing
+    announce(rows, notify)
+    learned, held = halves(rows, seed)
+    part = rows.part(learned)
+    now = now.at(now.bits, part)  # these labels may be fewer than it was learned from
+    plain = Recipe(bits, seed=seed)
+    chosen = (None if missing else choose_recipe(part, background, bits, seed)) or plain
+    recipes = list(dict.fromkeys((now, chosen, plain)))
+    scores = judge(
+        {str(i): learn(r, part, background) for i, r in enumerate(recipes)}, rows, held, seed
     )
-    better = after.text_to_image + after.image_to_text > before.text_to_image + before.image_to_text
-    if better:
-        code = fused_code(data.images, data.texts, data.labels, all_texts)
+    by_recipe = {recipe: scores[str(i)] for i, recipe in enumerate(recipes)}
+    decision = decide(now, chosen, plain, by_recipe)
+    shown = decision.recipe or chosen
+    before, after = quality_of(by_recipe[now]), quality_of(by_recipe[shown])
+    if decision.recipe and not dry_run:
         replace_code(
             database,
             encoder_id,
-            code,
-            "fused",
-            trained_on={"pictures": int(labelled.sum()), "keywords": data.keywords},
+            learn(decision.recipe, rows, background),
+            decision.recipe.name,
+            trained_on=_trained_on(decision.recipe, rows, found.source, len(present)),
             quality={"before": asdict(before), "after": asdict(after)},
         )
+    difference = gain(by_recipe[shown], by_recipe[now])
+    replaced = decision.recipe is not None and not dry_run
     return TrainReport(
-        hasher="fused" if better else (active.name if active else "itq"),
-        bits=bits,
-        pictures=int(labelled.sum()),
-        keywords=data.keywords,
+        hasher=shown.name if replaced else active.name,
+        bits=shown.bits if replaced else active.hasher.bits,
+        previous=f"{active.name}, {active.hasher.bits} bits",
+        labels=found.source,
+        pictures=int(rows.labelled.sum()),
+        unlabelled=int((~rows.labelled).sum()),
+        asked=len(held),
+        keywords=rows.names,
         before=before,
         after=after,
-        replaced=better,
+        by_label=difference_of(difference.label_map),
+        by_caption=difference_of(difference.own_recall),
+        replaced=replaced,
+        reason=decision.reason,
+        recipe=shown.as_json(),
         seconds=round(time.monotonic() - started, 3),
+        notes=found.notes,
     )
 
 
-def _semantic_bits(bits: int, labelled: int) -> int:
-    """Half of the bits, in whole bytes; fewer where a half of the rows is less than twice as many.
-
-    A code longer than half the rows it is learned from tells rows apart, not what they share.
-    """
-    return max(8, min(bits // 2, labelled // 4) // 8 * 8)
-
-
-def training_set(session: Session, encoder_id: int) -> TrainingSet:
-    """Features, texts and labels of the present pictures; UsageError when keywords are too few."""
-    items = _present_items(session, encoder_id)
-    row_of = {item: row for row, item in enumerate(items.tolist())}
-    pairs = [
-        (row_of[item], keyword)
-        for item, keyword in session.execute(
-            select(ItemKeyword.item_id, ItemKeyword.keyword_id).distinct()
+def decide(now: Recipe, chosen: Recipe, plain: Recipe, scores: dict[Recipe, Scores]) -> Decision:
+    """Which recipe to use, by the rule of :func:`train`."""
+    better = gain(scores[chosen], scores[now])
+    if chosen.bits != now.bits:
+        # One of them it will be: no code in use has a claim to stay.
+        if chosen != plain and gain(scores[chosen], scores[plain]).mean > 0:
+            return Decision(chosen, "this length was asked for")
+        return Decision(plain, "this length was asked for, and labels do not help at it")
+    if better.clear:
+        return Decision(chosen, "it answers better, beyond chance")
+    if now.semantic_bits and gain(scores[now], scores[plain]).clear:
+        return Decision(
+            now, "no better way to learn was found; learned again from all pictures as before"
         )
-        if item in row_of
-    ]
-    names: dict[int, str] = dict(session.execute(select(Keyword.id, Keyword.name)).all())
-    keywords = _usable_keywords(pairs, len(items), names)
-    column_of = {keyword: column for column, keyword in enumerate(keywords)}
-    labels = np.zeros((len(items), len(keywords)), np.float32)
-    for row, keyword in pairs:
-        if keyword in column_of:
-            labels[row, column_of[keyword]] = 1
-    labels[~labels.any(axis=1)] = np.nan
-    images = read_features(session, encoder_id, items)
-    texts = _texts(session, encoder_id, row_of)
-    return TrainingSet(images, texts, labels, [names[keyword] for keyword in keywords])
+    if better.mean > 0:
+        return Decision(
+            None,
+            "what it gains may be chance: more labelled pictures, or captions, would tell",
+        )
+    return Decision(None, "it answers no better")
 
 
-def _present_items(session: Session, encoder_id: int) -> NDArray[np.int64]:
-    found = session.scalars(
-        select(Feature.item_id)
-        .where(Feature.encoder_id == encoder_id)
-        .where(Feature.item_id.in_(select(File.item_id).where(File.state == "present")))
-        .order_by(Feature.item_id)
-    )
-    return np.array(found.all(), dtype=np.int64)
+def quality_of(scores: Scores) -> Quality:
+    """Means and interval of what was judged, rounded to what is worth telling."""
+    numbers: list[float | None] = []
+    for name in ("map", "own_recall"):
+        if name not in scores:
+            numbers += [None, None, None]
+            continue
+        forth, back = scores[name]["text_to_image"], scores[name]["image_to_text"]
+        widest = max(forth.half_width, back.half_width)
+        numbers += [round(value, 4) for value in (forth.mean, back.mean, widest)]
+    return Quality(*numbers)
 
 
-def _usable_keywords(
-    pairs: list[tuple[int, int]], pictures: int, names: dict[int, str]
-) -> list[int]:
-    """Keywords that enough pictures have, and not all; the most frequent first."""
-    counts: dict[int, int] = {}
-    for _, keyword in pairs:
-        counts[keyword] = counts.get(keyword, 0) + 1
-    usable = [k for k, count in counts.items() if MIN_PICTURES <= count < pictures]
-    usable.sort(key=lambda k: (-counts[k], names[k]))
-    chosen = set(usable[:MAX_KEYWORDS])
-    labelled = len({row for row, keyword in pairs if keyword in chosen})
-    if len(usable) < MIN_KEYWORDS or labelled < MIN_LABELLED:
+def difference_of(measure: Measure | None) -> Difference | None:
+    if measure is None:
+        return None
+    return Difference(round(measure.mean, 4), round(measure.half_width, 4))
+
+
+def code_in_use(session: Session, encoder_id: int) -> ActiveCode:
+    """The code that searches use; UsageError in a library without any."""
+    active = active_code(session, encoder_id)
+    if active is None:
+        raise UsageError("nothing is indexed yet; run `xmodal index FOLDER` first")
+    return active
+
+
+def _checked_bits(bits: int) -> int:
+    if bits % 8 or not MIN_BITS <= bits <= MAX_BITS:
         raise UsageError(
-            f"too few keywords to learn from: found {len(counts)} on "
-            f"{len({row for row, _ in pairs})} of {pictures} pictures, {len(usable)} of them on at "
-            f"least {MIN_PICTURES} pictures but not on all (together {labelled} pictures); needed "
-            f"are {MIN_KEYWORDS} such keywords and {MIN_LABELLED} pictures that have one. Add "
-            "keywords with `xmodal index FOLDER --captions FILE.csv`"
+            f"bits: expected a multiple of 8 from {MIN_BITS} to {MAX_BITS}, found {bits}"
         )
-    return usable[:MAX_KEYWORDS]
+    return bits
 
 
-def _texts(session: Session, encoder_id: int, row_of: dict[int, int]) -> Features:
-    """What is said of each picture: the mean of its captions' features, else its keywords'."""
-    captions = session.execute(select(Caption.item_id, Caption.text_item_id)).all()
-    keywords = session.execute(
-        select(ItemKeyword.item_id, Keyword.text_item_id).join(
-            Keyword, Keyword.id == ItemKeyword.keyword_id
-        )
-    ).all()
-    described = {item for item, _ in captions}
-    said = [pair for pair in captions if pair[0] in row_of]
-    said += [pair for pair in keywords if pair[0] in row_of and pair[0] not in described]
-    words = np.unique(np.array([text for _, text in said], dtype=np.int64))
-    features = read_features(session, encoder_id, words)
-    texts = np.zeros((len(row_of), features.shape[1]), np.float32)
-    if said:
-        rows = np.array([row_of[item] for item, _ in said])
-        places = np.searchsorted(words, [text for _, text in said])
-        known = ~np.isnan(features[places, 0])
-        np.add.at(texts, rows[known], features[places[known]])
-    texts = normalise(texts)
-    texts[~texts.any(axis=1)] = np.nan
-    return texts
-
-
-def _quality(evaluation: Evaluation) -> Quality:
-    forward = evaluation.label_map["text_to_image"]
-    backward = evaluation.label_map["image_to_text"]
-    return Quality(
-        text_to_image=round(forward.mean, 4),
-        image_to_text=round(backward.mean, 4),
-        half_width=round(max(forward.half_width, backward.half_width), 4),
+def _too_small(pictures: int) -> UsageError:
+    return UsageError(
+        f"too few pictures to learn from: found {pictures}, needed are {MIN_ROWS}; half of them "
+        "are held out to see whether what was learned helps"
     )
+
+
+def _trained_on(recipe: Recipe, rows: Rows, source: str, pictures: int) -> dict[str, object]:
+    """What is kept with a code; ``pictures`` of a plain code say when to fit it again."""
+    if not recipe.semantic_bits:
+        return {"pictures": pictures, "recipe": recipe.as_json()}
+    return {
+        "pictures": int(rows.labelled.sum()),
+        "labels": source,
+        "keywords": rows.names,
+        "recipe": recipe.as_json(),
+    }
