@@ -17,7 +17,8 @@ from numba import njit
 from xmodal.hamming.intrinsics import bit_at, distance, number_at
 
 BLOCK = 512
-TILE = 2048
+# Words of a tile: half of a first cache of 64 KB, the whole of one of 32 KB.
+TILE_WORDS = 4096
 # A block that is looked at again is halved into such pieces first: most of them drop out.
 PIECE = 32
 # Codes a step of the sample: the eight words of a cache line.
@@ -48,8 +49,9 @@ def scan(
     int64 ``(q,)`` are filled.
     """
     k = best.shape[1]
-    for tile in range(start, stop, TILE):
-        tile_stop = min(tile + TILE, stop)
+    size = max(BLOCK, TILE_WORDS // len(rows))
+    for tile in range(start, stop, size):
+        tile_stop = min(tile + size, stop)
         for row in range(len(queries)):
             query = np.uint64(queries[row].ctypes.data)
             for block in range(tile, tile_stop, BLOCK):
