@@ -32,7 +32,7 @@ TABLED = 1 << 16
 MOST_CHUNKS = (1 << 32) // CHUNK  # a slot has 32 bits
 # What takes as long as a scan of so many codes: looking up a value, looking at a code it led to.
 LOOKUP_CODES = 600
-CANDIDATE_CODES = 60
+CANDIDATE_CODES = 150
 FIRST_FOUND = 1024
 
 
