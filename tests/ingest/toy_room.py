@@ -4,6 +4,7 @@ Also a program, for tests that kill it: ``toy_room.py LIBRARY FOLDER`` indexes i
 prints a line when it starts and one for each file, and "done" at the end.
 """
 
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -127,4 +128,6 @@ def _main(library: str, folder: str) -> None:
 
 
 if __name__ == "__main__":
+    # A background job is started with Ctrl-C ignored; the run under test is not.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     _main(*sys.argv[1:])

@@ -10,14 +10,12 @@ from xmodal.hashing.chunks import RowNumbers, float_rows, rows_with_all
 from xmodal.hashing.features import FeatureHasher
 from xmodal.hashing.moments import Moments, Reservoir
 from xmodal.hashing.ridge import RidgeSums
-from xmodal.hashing.rotation import Doubles, evened_axes, itq_rotation, unit_rows
+from xmodal.hashing.rotation import Doubles, itq_rotation, principal_axes, unit_rows
 
 # Candidates for the ridge, for features of unit variance.
 RIDGES = (10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0, 10_000.0)
 # Labelled rows of each modality that calibrate the probabilities and turn the code.
 SAMPLE_ROWS = 5_000
-# Power of the variances by which dimensions are evened out before the rotation.
-EVENING = 0.3
 # Ridge of the map from bits back to probabilities, a share of the rows.
 DECODING_RIDGE = 0.1
 
@@ -89,7 +87,7 @@ class PosteriorITQ(FeatureHasher):
             rows.append(unit_rows(likely - likely.mean(axis=0)))
         both = np.vstack(rows)
         weights = np.concatenate([np.full(len(part), 1 / len(part)) for part in rows])
-        axes = evened_axes(both.T @ (weights[:, None] * both), self.bits, EVENING)
+        axes = principal_axes(both.T @ (weights[:, None] * both), self.bits)
         rng = np.random.default_rng(self.seed)
         self.rotation_ = axes @ itq_rotation(unit_rows(both @ axes), weights, self.bits, rng)
         signs = np.where(both @ self.rotation_ > 0, 1.0, -1.0)
