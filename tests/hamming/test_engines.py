@@ -118,3 +118,25 @@ if child:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 def test_a_forked_process_searches_with_threads_of_its_own():
     subprocess.run([sys.executable, "-c", FORKED], check=True, timeout=60)
+
+
+COMPILES = """
+import numpy as np
+from xmodal.hamming import HammingIndex, kernels
+
+index = HammingIndex(64, "compiled")
+index.add(np.arange(100), np.zeros((100, 8), np.uint8))
+index.search(np.zeros((1, 8), np.uint8), 1)
+print(sum(kernels.scan.stats.cache_misses.values()))
+"""
+
+
+def test_a_second_process_compiles_nothing(tmp_path):
+    misses = [
+        subprocess.run(
+            [sys.executable, "-c", COMPILES], check=True, capture_output=True, text=True,
+            env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)},
+        ).stdout.strip()
+        for _ in range(2)
+    ]  # fmt: skip
+    assert misses == ["1", "0"]
