@@ -98,6 +98,20 @@ def test_queries_in_a_crowd_are_scanned():
     np.testing.assert_array_equal(index.search(queries, 9).ids, scan.search(queries, 9).ids)
 
 
+def test_where_most_queries_are_in_a_crowd_tables_are_no_longer_tried():
+    codes = np.zeros((70_000, 8), np.uint8)
+    codes[40_000:] = np.random.default_rng(0).integers(0, 256, (30_000, 8), dtype=np.uint8)
+    engine = MultiIndexEngine()
+    index = HammingIndex(64, engine)
+    index.add(np.arange(70_000), codes)
+    for _ in range(4):
+        found = index.search_radius(codes[:10], 1)
+        assert [len(one.ids) for one in found] == [40_000] * 10
+    assert engine._tables.crowds == {1: (20, 20)}  # the third and fourth time it scanned at once
+    assert len(index.search_radius(codes[50_000:50_001], 0)[0].ids) == 1
+    assert engine._tables.crowds == {1: (20, 20), 0: (1, 0)}
+
+
 def test_memory_for_tables_that_is_not_there_is_asked_for_first(monkeypatch):
     index = HammingIndex(64, MultiIndexEngine())
     index.add(

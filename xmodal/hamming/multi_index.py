@@ -9,7 +9,7 @@ looks up all values that are so near to its own. The number of those grows expon
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import comb
 
 import numpy as np
@@ -33,6 +33,8 @@ MOST_CHUNKS = (1 << 32) // CHUNK  # a slot has 32 bits
 # What takes as long as a scan of so many codes: looking up a value, looking at a code it led to.
 LOOKUP_CODES = 600
 CANDIDATE_CODES = 150
+# After so many queries of a radius it is known whether most of them are in crowds.
+KNOWN = 16
 FIRST_FOUND = 1024
 
 
@@ -43,12 +45,15 @@ class Tables:
     ``starts`` int64 ``(m + 1,)`` are the bits where parts begin; ``offsets`` uint32
     ``(m, values + 1)`` where in ``slots`` uint32 ``(m, n)`` those of a value begin. ``planes`` are
     the arrays of the chunks, which are held so that none of another content takes their place.
+    ``crowds`` is what searches found out: for a radius, how many queries were looked up, and how
+    many of them were in crowds.
     """
 
     planes: list[NDArray[np.uint64]]
     starts: NDArray[np.int64]
     offsets: NDArray[np.uint32]
     slots: NDArray[np.uint32]
+    crowds: dict[int, tuple[int, int]] = field(default_factory=dict)
 
     def radii(self, radius: int) -> NDArray[np.int64]:
         """How far each part must be looked up: the remainder decides where one less will do."""
@@ -140,7 +145,7 @@ class MultiIndexEngine:
         self, chunks: Sequence[Chunk], queries: NDArray[np.uint64], radius: int
     ) -> list[Neighbours]:
         tables = self._tables_of(chunks)
-        if tables is None or not worthwhile(tables, radius):
+        if tables is None or not self._worthwhile(tables, radius):
             return self._scanner.search_radius(chunks, queries, radius)
         numbers = {id(planes): number for number, planes in enumerate(tables.planes)}
         rest = [chunk for chunk in chunks if id(chunk.planes) not in numbers]
@@ -155,6 +160,8 @@ class MultiIndexEngine:
         scanned = self._scanner.search_radius(rest, queries, radius)
         # Where codes crowd around a query its tables lead to too many: those queries are scanned.
         crowded = [column for column, near in enumerate(found) if near is None]
+        asked, met = tables.crowds.get(radius, (0, 0))
+        tables.crowds[radius] = asked + len(found), met + len(crowded)
         if crowded:
             some = np.ascontiguousarray(queries[:, crowded])
             inside = self._scanner.search_radius(list(known.values()), some, radius)
@@ -173,7 +180,15 @@ class MultiIndexEngine:
 
     def _looks_up(self, chunks: Sequence[Chunk], radius: int) -> bool:
         tables = self._tables_of(chunks)
-        return tables is not None and worthwhile(tables, radius)
+        return tables is not None and self._worthwhile(tables, radius)
+
+    @staticmethod
+    def _worthwhile(tables: Tables, radius: int) -> bool:
+        """Whether looking up takes less than a scan; see docs/benchmarks/hamming.md."""
+        asked, met = tables.crowds.get(radius, (0, 0))
+        if asked >= KNOWN and 2 * met > asked:
+            return False
+        return LOOKUP_CODES * tables.lookups(radius) < tables.slots.shape[1]
 
     def _tables_of(self, chunks: Sequence[Chunk]) -> Tables | None:
         """Tables of most of the chunks, made if need be; None if all chunks are small."""
@@ -186,11 +201,6 @@ class MultiIndexEngine:
             if 2 * missing > sum(len(chunk.ids) for chunk in large):
                 self._tables = build_tables(large)
             return self._tables
-
-
-def worthwhile(tables: Tables, radius: int) -> bool:
-    """Whether looking up takes less than a scan; see docs/benchmarks/hamming.md."""
-    return LOOKUP_CODES * tables.lookups(radius) < tables.slots.shape[1]
 
 
 def _look_up(
