@@ -9,7 +9,7 @@ from xmodal.hashing.checks import Floats, Reals, check_enough_labelled, check_ri
 from xmodal.hashing.chunks import RowNumbers, float_rows, rows_with_all
 from xmodal.hashing.features import FeatureHasher
 from xmodal.hashing.moments import Moments, Reservoir
-from xmodal.hashing.ridge import RidgeSums
+from xmodal.hashing.ridge import RidgeSums, equal_rows
 from xmodal.hashing.rotation import Doubles, itq_rotation, principal_axes, unit_rows
 
 # Candidates for the ridge, for features of unit variance.
@@ -103,7 +103,11 @@ class PosteriorITQ(FeatureHasher):
         ridges = RIDGES if self.ridge is None else (self.ridge,)
         best, scores, chosen = np.inf, known, ridges[0]
         centred = known - known.mean(axis=0)
-        for ridge, found in zip(ridges, sums.left_out(seen, known, ridges), strict=True):
+        # A picture comes once with each of its captions, and would be told by the others. A caption
+        # that several pictures have is no such copy: the next picture may have it too.
+        copies = equal_rows(features) if modality == "image" else None
+        left_out = sums.left_out(seen, known, ridges, copies)
+        for ridge, found in zip(ridges, left_out, strict=True):
             error = float(((found - centred) ** 2).mean())
             if error < best:
                 best, scores, chosen = error, found, ridge
