@@ -23,8 +23,8 @@ from xmodal.ingest.attach import attach_captions
 from xmodal.ingest.captions import read_captions
 from xmodal.ingest.report import CaptionCounts, IndexCounts, Progress
 from xmodal.store.database import Database
+from xmodal.store.loading import load_codes
 from xmodal.store.models import EncoderRecord, File, HasherRecord
-from xmodal.store.segments import load_codes
 
 BITS = 64
 
@@ -79,7 +79,7 @@ class ToyRoom:
         with self.database.session() as session:
             stored = load_codes(session, self.coder.hasher_id, modality)
         assert not stored.problems
-        return sorted(int(i) for i in stored.ids)
+        return sorted(int(i) for ids, _ in stored.batches for i in ids)
 
     def live(self) -> list[int]:
         """The item ids that a present file shows."""

@@ -188,7 +188,10 @@ class Segment(Base):
     """Up to 65,536 codes of one hasher and modality; ``store/segments.py`` has the layout."""
 
     __tablename__ = "segment"
-    __table_args__ = (Index("ix_segment_hasher_modality", "hasher_id", "modality"),)
+    # Which segments may hold an id, and which are small, is found without touching their rows.
+    __table_args__ = (
+        Index("ix_segment_range", "hasher_id", "modality", "first_id", "last_id", "count"),
+    )
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     hasher_id: Mapped[int] = mapped_column(ForeignKey("hasher.id", ondelete="CASCADE"))
@@ -196,7 +199,7 @@ class Segment(Base):
     count: Mapped[int] = mapped_column(Integer)
     first_id: Mapped[int] = mapped_column(BigInteger)  # the lowest id
     last_id: Mapped[int] = mapped_column(BigInteger)  # the highest id
-    checksum: Mapped[bytes] = mapped_column(LargeBinary(16))  # BLAKE2b-16 of ids and codes
+    checksum: Mapped[bytes] = mapped_column(LargeBinary(16))  # of ids and codes; docs/format.md
     # The large columns come last: what stands after a blob costs a walk over all its pages.
     deleted: Mapped[bytes | None] = mapped_column(LargeBinary)  # checksum, then a bitmap
     ids: Mapped[bytes | None] = mapped_column(LargeBinary)  # int64 little-endian; None: no gaps
