@@ -1,0 +1,91 @@
+"""Metadata inside a picture file: its blocks, taken from the header without decoding pixels."""
+
+from collections.abc import Mapping
+from io import BufferedIOBase
+from typing import IO, cast
+
+from PIL import Image, ImageFile, IptcImagePlugin
+from PIL.PngImagePlugin import PngStream
+
+from xmodal.errors import MediaError
+from xmodal.ingest.decode import open_header, quiet_decoders
+from xmodal.metadata.exif import read_exif
+from xmodal.metadata.facts import PNG, XMP, Metadata, attempt, merge
+from xmodal.metadata.iptc import read_iptc
+from xmodal.metadata.texts import captions
+from xmodal.metadata.xmp import read_xmp
+
+_PNG_START = 8
+_PNG_CHUNKS = (b"tEXt", b"zTXt", b"iTXt", b"eXIf")
+_PNG_TEXTS = ("Title", "Description", "Comment")
+_TIFF_STARTS = (b"II*\x00", b"MM\x00*")
+_TIFF_XMP = 700
+
+
+def read_embedded(stream: BufferedIOBase) -> Metadata:
+    """What EXIF, XMP, IPTC and the texts of a PNG say, each noted where it is broken."""
+    with quiet_decoders:
+        try:
+            image = open_header(stream)
+        except MediaError:
+            return _read_tiff(stream)
+        if image.format == "PNG":
+            broken = attempt("PNG", lambda: _scan_png(stream, image))
+        else:
+            broken = Metadata()
+        return merge(
+            [
+                attempt("EXIF", lambda: _exif(image)),
+                attempt("XMP", lambda: _xmp(image.info.get("xmp"))),
+                attempt("IPTC", lambda: read_iptc(IptcImagePlugin.getiptcinfo(image) or {})),
+                attempt("PNG", lambda: _png_texts(image.info)) if image.format == "PNG" else broken,
+                broken,
+            ]
+        )
+
+
+def _exif(image: ImageFile.ImageFile) -> Metadata:
+    # PNG's own method decodes the picture in search of a block after it; that was looked for.
+    return read_exif(Image.Image.getexif(image) if image.format == "PNG" else image.getexif())
+
+
+def _xmp(packet: object) -> Metadata:
+    if isinstance(packet, str):
+        packet = packet.encode("utf-8", "replace")
+    return read_xmp(packet, XMP) if isinstance(packet, bytes) and packet.strip() else Metadata()
+
+
+def _scan_png(stream: BufferedIOBase, image: ImageFile.ImageFile) -> Metadata:
+    """Add the texts and blocks of all chunks, also of those after the pixels, to ``image.info``."""
+    stream.seek(_PNG_START)
+    chunks = PngStream(cast(IO[bytes], stream))
+    while True:
+        kind, position, length = chunks.read()
+        if kind == b"IEND":
+            break
+        if kind in _PNG_CHUNKS:
+            chunks.crc(kind, chunks.call(kind, position, length))
+        else:
+            stream.seek(position + length + 4)
+    image.info.update(chunks.im_info)
+    return Metadata()
+
+
+def _png_texts(info: Mapping[str | tuple[int, int], object]) -> Metadata:
+    texts = (info.get(name) for name in _PNG_TEXTS)
+    return Metadata(captions=captions((str(text) for text in texts if text), PNG))
+
+
+def _read_tiff(stream: BufferedIOBase) -> Metadata:
+    """A camera's raw file that Pillow cannot open as a picture may still be built as a TIFF."""
+    stream.seek(0)
+    if stream.read(4) not in _TIFF_STARTS:
+        return Metadata()
+    stream.seek(0)
+    exif = Image.Exif()
+
+    def load() -> Metadata:
+        exif.load_from_fp(cast(IO[bytes], stream))
+        return read_exif(exif)
+
+    return merge([attempt("EXIF", load), attempt("XMP", lambda: _xmp(exif.get(_TIFF_XMP)))])
