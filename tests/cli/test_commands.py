@@ -68,12 +68,13 @@ def test_annotate_json_has_exactly_the_documented_fields(run: Run, indexed: Path
 
 def test_index_json_is_one_summary(run: Run, photo_folder: Path) -> None:
     first = json.loads(run("index", photo_folder, "--encoder", "toy", "--json").stdout)
-    assert list(first) == ["indexed", "unchanged", "moved", "removed", "failed", "seconds"]
+    assert list(first) == ["indexed", "unchanged", "moved", "removed", "failed", "words", "seconds"]
     assert first["indexed"] == 30
     (photo_folder / "0" / "00.jpg").unlink()
     second = json.loads(run("index", photo_folder, "--json").stdout)
     assert {**second, "seconds": 0} == {
-        "indexed": 0, "unchanged": 29, "moved": 0, "removed": 1, "failed": 0, "seconds": 0,
+        "indexed": 0, "unchanged": 29, "moved": 0, "removed": 1, "failed": 0, "words": 0,
+        "seconds": 0,
     }  # fmt: skip
 
 

@@ -5,12 +5,13 @@ from pathlib import Path
 
 from xmodal.metadata.embedded import read_embedded
 from xmodal.metadata.facts import EXIF, IPTC, PNG, SIDECAR, SOURCES, XMP, Metadata, Told, merge
-from xmodal.metadata.sidecars import Sidecar, find_sidecars, read_sidecars
+from xmodal.metadata.sidecars import Neighbours, Sidecar, read_sidecars
 
 __all__ = [
     "EXIF",
     "IPTC",
     "PNG",
+    "READER",
     "SIDECAR",
     "SOURCES",
     "XMP",
@@ -22,6 +23,9 @@ __all__ = [
     "read_metadata",
     "read_sidecars",
 ]
+
+# Raised when this package learns to find more: then the metadata of all pictures is read again.
+READER = 1
 
 
 def read_metadata(path: str | Path) -> Metadata:
@@ -35,7 +39,7 @@ def read_metadata(path: str | Path) -> Metadata:
     path = Path(path)
     with path.open("rb") as stream:
         embedded = read_embedded(stream)
-    (sidecars,) = find_sidecars(path.parent, [path.name])
+    sidecars = Neighbours.in_folder(path.parent).of(path.name)
     return combine(embedded, sidecars, read_sidecars(path.parent, sidecars))
 
 

@@ -2,9 +2,9 @@
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from xmodal.metadata.facts import SIDECAR, Metadata, attempt
 from xmodal.metadata.takeout import read_takeout, sidecar_names
@@ -31,17 +31,31 @@ class Neighbours:
     """The files of one folder that may be sidecars, by name; letters of either case are alike."""
 
     def __init__(self, entries: Iterable["os.DirEntry[str]"]) -> None:
-        self._entries: Mapping[str, os.DirEntry[str]] = {
-            entry.name.lower(): entry for entry in entries if entry.name.lower().endswith(SUFFIXES)
-        }
+        self._entries: dict[str, os.DirEntry[str]] = {}
+        for entry in entries:
+            name = entry.name.lower()
+            if name.endswith(SUFFIXES):
+                self._entries[name] = entry
+        self._suffixes = {name[name.rindex(".") :] for name in self._entries}
+
+    @classmethod
+    def in_folder(cls, folder: Path) -> Self:
+        """Those of a folder; none where it cannot be read."""
+        try:
+            with os.scandir(folder) as scan:
+                return cls(scan)
+        except OSError:
+            return cls(())
 
     def of(self, picture: str) -> tuple[Sidecar, ...]:
         """The sidecars of a picture of this folder, the most believed first."""
         if not self._entries:
             return ()
         found = []
-        for kind in _candidates(picture.lower()):
-            name = next((name for name in kind if name in self._entries), None)
+        for suffix, candidates in _candidates(picture.lower()):
+            if suffix not in self._suffixes:
+                continue
+            name = next((name for name in candidates if name in self._entries), None)
             if name is None:
                 continue
             entry = self._entries[name]
@@ -54,16 +68,6 @@ class Neighbours:
         return tuple(found)
 
 
-def find_sidecars(folder: Path, pictures: Sequence[str]) -> list[tuple[Sidecar, ...]]:
-    """The sidecars of each of these pictures of a folder; none where it cannot be read."""
-    try:
-        with os.scandir(folder) as scan:
-            neighbours = Neighbours(scan)
-    except OSError:
-        return [()] * len(pictures)
-    return [neighbours.of(picture) for picture in pictures]
-
-
 def read_sidecars(folder: Path, sidecars: Sequence[Sidecar]) -> list[Metadata]:
     """What each of them says; one that cannot be read says why."""
     return [
@@ -72,12 +76,12 @@ def read_sidecars(folder: Path, sidecars: Sequence[Sidecar]) -> list[Metadata]:
     ]
 
 
-def _candidates(picture: str) -> Iterator[Iterable[str]]:
+def _candidates(picture: str) -> Iterator[tuple[str, Iterable[str]]]:
     """Possible names of each kind of sidecar, the likeliest first."""
     stem = PurePosixPath(picture).stem
-    yield (f"{picture}.xmp", f"{stem}.xmp")
-    yield sidecar_names(picture)
-    yield (f"{picture}.txt", f"{stem}.txt")
+    yield ".xmp", (f"{picture}.xmp", f"{stem}.xmp")
+    yield ".json", sidecar_names(picture)
+    yield ".txt", (f"{picture}.txt", f"{stem}.txt")
 
 
 def _read(path: Path) -> Metadata:
