@@ -1,6 +1,7 @@
 """EXIF: texts in any encoding, times with the zone that was written, positions, cameras."""
 
 import math
+import struct
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -186,13 +187,26 @@ def test_a_heic_file_gives_exif_and_xmp(tmp_path: Path) -> None:
     assert _captions(read_metadata(tmp_path / "a.heic")) == ["Zwei Hunde"]
 
 
-def test_a_raw_file_that_is_built_as_a_tiff_gives_its_exif(tmp_path: Path) -> None:
-    # What Pillow's reader refuses: a picture without pixels.
+@pytest.mark.parametrize("signature", [b"MM\x00*", b"MM\x00U", b"MMOR"])
+def test_a_raw_file_that_is_built_as_a_tiff_gives_its_exif(
+    tmp_path: Path, signature: bytes
+) -> None:
+    # What Pillow's reader refuses: a picture without pixels, or another signature.
     block = exif_bytes({Base.Model: "ACME 1"}, {Base.DateTimeOriginal: "2019:07:14 12:34:56"})
-    path = tmp_path / "a.nef"
-    path.write_bytes(block[6:])
+    path = tmp_path / "a.orf"
+    path.write_bytes(signature + block[10:])
     found = read_metadata(path)
     assert (found.model, found.taken) == ("ACME 1", datetime(2019, 7, 14, 12, 34, 56))
+
+
+def test_a_raw_file_of_fujifilm_gives_what_its_preview_has(tmp_path: Path) -> None:
+    preview = write_picture(tmp_path / "a.jpg", exif=exif_bytes({Base.Model: "X-T9"})).read_bytes()
+    head = b"FUJIFILMCCD-RAW ".ljust(84, b"\x00") + struct.pack(">II", 100, len(preview))
+    path = tmp_path / "a.raf"
+    path.write_bytes(head.ljust(100, b"\x00") + preview)
+    assert read_metadata(path).model == "X-T9"
+    path.write_bytes(b"FUJIFILMCCD-RAW ".ljust(84, b"\x00") + struct.pack(">II", 0, 100) + head)
+    assert read_metadata(path) == Metadata()
 
 
 def test_a_broken_directory_costs_only_itself(tmp_path: Path) -> None:

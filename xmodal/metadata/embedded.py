@@ -1,8 +1,9 @@
 """Metadata inside a picture file: its blocks, taken from the header without decoding pixels."""
 
+import struct
 from collections.abc import Mapping
-from io import BufferedIOBase
-from typing import IO, cast
+from io import BufferedIOBase, BytesIO
+from typing import IO, Literal, cast
 
 from PIL import Image, ImageFile, IptcImagePlugin
 from PIL.PngImagePlugin import PngStream
@@ -18,30 +19,40 @@ from xmodal.metadata.xmp import read_xmp
 _PNG_START = 8
 _PNG_CHUNKS = (b"tEXt", b"zTXt", b"iTXt", b"eXIf")
 _PNG_TEXTS = ("Title", "Description", "Comment")
-_TIFF_STARTS = (b"II*\x00", b"MM\x00*")
+_BYTE_ORDERS: Mapping[bytes, tuple[str, Literal["little", "big"]]] = {
+    b"II": ("<", "little"),
+    b"MM": (">", "big"),
+}
+_FUJIFILM, _FUJIFILM_PREVIEW = b"FUJIFILMCCD-RAW ", 84
+# Metadata comes first in a JPEG.
+_PREVIEW_BYTES = 1_000_000
 _TIFF_XMP = 700
 
 
 def read_embedded(stream: BufferedIOBase) -> Metadata:
     """What EXIF, XMP, IPTC and the texts of a PNG say, each noted where it is broken."""
     with quiet_decoders:
-        try:
-            image = open_header(stream)
-        except MediaError:
-            return _read_tiff(stream)
-        if image.format == "PNG":
-            broken = attempt("PNG", lambda: _scan_png(stream, image))
-        else:
-            broken = Metadata()
-        return merge(
-            [
-                attempt("EXIF", lambda: _exif(image)),
-                attempt("XMP", lambda: _xmp(image.info.get("xmp"))),
-                attempt("IPTC", lambda: read_iptc(IptcImagePlugin.getiptcinfo(image) or {})),
-                attempt("PNG", lambda: _png_texts(image.info)) if image.format == "PNG" else broken,
-                broken,
-            ]
-        )
+        return attempt("metadata", lambda: _read(stream))
+
+
+def _read(stream: BufferedIOBase) -> Metadata:
+    try:
+        image = open_header(stream)
+    except MediaError:
+        return _read_raw(stream)
+    parts = []
+    if image.format == "PNG":
+        parts = [
+            attempt("PNG", lambda: _scan_png(stream, image)),
+            attempt("PNG", lambda: _png_texts(image.info)),
+        ]
+    parts = [
+        attempt("EXIF", lambda: _exif(image)),
+        attempt("XMP", lambda: _xmp(image.info.get("xmp"))),
+        attempt("IPTC", lambda: read_iptc(IptcImagePlugin.getiptcinfo(image) or {})),
+        *parts,
+    ]
+    return merge(parts)
 
 
 def _exif(image: ImageFile.ImageFile) -> Metadata:
@@ -76,16 +87,29 @@ def _png_texts(info: Mapping[str | tuple[int, int], object]) -> Metadata:
     return Metadata(captions=captions((str(text) for text in texts if text), PNG))
 
 
-def _read_tiff(stream: BufferedIOBase) -> Metadata:
-    """A camera's raw file that Pillow cannot open as a picture may still be built as a TIFF."""
+def _read_raw(stream: BufferedIOBase) -> Metadata:
+    """A camera's raw file, which Pillow does not open as a picture.
+
+    Most makers build it as a TIFF, some with a signature of their own; Fujifilm's begins with
+    where its JPEG preview lies, which has the metadata.
+    """
     stream.seek(0)
-    if stream.read(4) not in _TIFF_STARTS:
+    head = stream.read(len(_FUJIFILM))
+    if head == _FUJIFILM:
+        stream.seek(_FUJIFILM_PREVIEW)
+        place, length = struct.unpack(">II", stream.read(8))
+        stream.seek(place)
+        preview = BytesIO(stream.read(min(length, _PREVIEW_BYTES)))
+        return Metadata() if preview.read(len(_FUJIFILM)) == _FUJIFILM else _read(preview)
+    if head[:2] not in _BYTE_ORDERS:
         return Metadata()
-    stream.seek(0)
     exif = Image.Exif()
+    exif.endian, order = _BYTE_ORDERS[head[:2]]
+    first = int.from_bytes(head[4:8], order)
 
     def load() -> Metadata:
-        exif.load_from_fp(cast(IO[bytes], stream))
+        # Told where to begin, it does not look at the signature.
+        exif.load_from_fp(cast(IO[bytes], stream), first)
         return read_exif(exif)
 
     return merge([attempt("EXIF", load), attempt("XMP", lambda: _xmp(exif.get(_TIFF_XMP)))])
