@@ -84,6 +84,15 @@ def test_index_says_what_it_did_in_one_line(run: Run, photo_folder: Path) -> Non
     assert result.stdout.count("\n") == 1
 
 
+def test_index_and_info_say_how_much_was_found_written(run: Run, photo_folder: Path) -> None:
+    (photo_folder / "0" / "00.txt").write_text("A red sheet on a table", encoding="utf-8")
+    result = run("index", photo_folder, "--encoder", "toy")
+    assert ", 0 failed, 1 captions and keywords found in " in result.stdout
+    told = dict(rows(run("info")))
+    assert (told["captions"], told["people"], told["places"]) == ("1", "0", "0")
+    assert told["pictures with"] == "a time: 0, a position: 0, a rating: 0"
+
+
 def test_a_file_that_cannot_be_read_is_listed_and_the_rest_goes_on(
     run: Run, photo_folder: Path
 ) -> None:

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import PngImagePlugin
 from PIL.ExifTags import GPS, Base
-from test_sidecars import takeout
-from written import alternatives, bag, exif_bytes, write_picture, xmp_bytes
+from written import alternatives, bag, exif_bytes, takeout, write_picture, xmp_bytes
 
 from xmodal.metadata import Metadata, read_metadata
 

@@ -1,24 +1,15 @@
 """Files beside a picture: which belong to it, what they say, and whom to believe."""
 
-import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 from PIL.ExifTags import Base
-from written import alternatives, bag, exif_bytes, write_picture, xmp_bytes
+from written import alternatives, bag, exif_bytes, takeout, write_picture, xmp_bytes
 
 from xmodal.metadata import SIDECAR, Metadata, read_metadata
 from xmodal.metadata.facts import Told
 from xmodal.metadata.sidecars import Neighbours
-
-TAKEN = {"timestamp": "1563107696", "formatted": "14.07.2019, 12:34:56 UTC"}
-
-
-def takeout(**fields: Any) -> str:
-    record = {"title": "IMG_1.jpg", "photoTakenTime": TAKEN, **fields}
-    return json.dumps(record, ensure_ascii=False)
 
 
 def _beside(picture: Path) -> list[str]:

@@ -1,5 +1,6 @@
 """Writes pictures with EXIF, IPTC and XMP, as cameras and catalogue programs do."""
 
+import json
 import struct
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -66,6 +67,13 @@ def alternatives(name: str, **texts: str) -> str:
         for language, text in texts.items()
     )
     return f"<{name}><rdf:Alt>{inner}</rdf:Alt></{name}>"
+
+
+def takeout(**fields: Any) -> str:
+    """The JSON that Google Takeout puts beside a picture that was taken 2019-07-14 12:34:56 UTC."""
+    taken = {"timestamp": "1563107696", "formatted": "14.07.2019, 12:34:56 UTC"}
+    record = {"title": "IMG_1.jpg", "photoTakenTime": taken, **fields}
+    return json.dumps(record, ensure_ascii=False)
 
 
 def iptc_block(records: Records) -> bytes:

@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from io import BufferedIOBase, BytesIO
 from typing import IO, Literal, cast
 
-from PIL import Image, ImageFile, IptcImagePlugin
-from PIL.PngImagePlugin import PngStream
+from PIL import Image, ImageFile
 
 from xmodal.errors import MediaError
 from xmodal.ingest.decode import open_header, quiet_decoders
@@ -49,7 +48,7 @@ def _read(stream: BufferedIOBase) -> Metadata:
     parts = [
         attempt("EXIF", lambda: _exif(image)),
         attempt("XMP", lambda: _xmp(image.info.get("xmp"))),
-        attempt("IPTC", lambda: read_iptc(IptcImagePlugin.getiptcinfo(image) or {})),
+        attempt("IPTC", lambda: _iptc(image)),
         *parts,
     ]
     return merge(parts)
@@ -60,6 +59,12 @@ def _exif(image: ImageFile.ImageFile) -> Metadata:
     return read_exif(Image.Image.getexif(image) if image.format == "PNG" else image.getexif())
 
 
+def _iptc(image: ImageFile.ImageFile) -> Metadata:
+    from PIL.IptcImagePlugin import getiptcinfo
+
+    return read_iptc(getiptcinfo(image) or {})
+
+
 def _xmp(packet: object) -> Metadata:
     if isinstance(packet, str):
         packet = packet.encode("utf-8", "replace")
@@ -68,6 +73,8 @@ def _xmp(packet: object) -> Metadata:
 
 def _scan_png(stream: BufferedIOBase, image: ImageFile.ImageFile) -> Metadata:
     """Add the texts and blocks of all chunks, also of those after the pixels, to ``image.info``."""
+    from PIL.PngImagePlugin import PngStream
+
     stream.seek(_PNG_START)
     chunks = PngStream(cast(IO[bytes], stream))
     while True:

@@ -58,7 +58,7 @@ _LOCATIONS = (f"{_EXT}LocationShown", f"{_EXT}LocationCreated")
 _PLACE_PARTS = ("LocationName", "Sublocation", "City", "ProvinceState", "CountryName")
 _TIMES = (f"{_EXIF}DateTimeOriginal", f"{_PHOTOSHOP}DateCreated", f"{_XMP}CreateDate")
 # Characters that no XML may hold; some programs copy them from EXIF.
-_FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_FORBIDDEN = "[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 _COORDINATE = re.compile(r"(\d+)(?:,([\d.]+))?(?:,([\d.]+))?\s*([NSEW])", re.IGNORECASE)
 
 
@@ -105,7 +105,7 @@ def _parse(data: bytes) -> "Element":
     try:
         root: Element = fromstring(data)
     except ParseError:
-        text = _FORBIDDEN.sub("\ufffd", data.decode("utf-8", "replace"))
+        text = re.sub(_FORBIDDEN, "\ufffd", data.decode("utf-8", "replace"))
         root = fromstring(text.encode())
     return root
 
