@@ -50,6 +50,12 @@ def test_what_a_camera_and_windows_write_is_read(tmp_path: Path) -> None:
     assert found.notes == ()
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+def test_an_ascii_tag_may_hold_another_encoding(tmp_path: Path, encoding: str) -> None:
+    found = _read(tmp_path, {Base.ImageDescription: "Zürich bei Nacht".encode(encoding)})
+    assert _captions(found) == ["Zürich bei Nacht"]
+
+
 @pytest.mark.parametrize(
     "comment",
     [
@@ -84,12 +90,29 @@ def test_a_japanese_comment_is_read(tmp_path: Path) -> None:
         "ACME Cam 7",
         "Created with GIMP",
         '{"filter": "none", "mode": 3}',
+        "filter=0; mode:3;scene:night;",
         "....",
         "   ",
     ],
 )
 def test_what_a_machine_wrote_is_no_caption(tmp_path: Path, text: str) -> None:
     assert _read(tmp_path, {Base.ImageDescription: text, Base.Model: "ACME Cam 7"}).captions == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Left: Ada, right: Zoe",
+        "A dog: the best",
+        "a=b," * 400 + "and a dog",  # each of these is tried by every pattern, and none takes long
+        "\\" * 1_000 + " a dog",
+        "{" * 1_000 + "a dog",
+        "digital " * 200 + "dog",
+        "5e" * 900 + " dog",
+    ],
+)
+def test_what_only_looks_like_a_machines_is_a_caption(tmp_path: Path, text: str) -> None:
+    assert _captions(_read(tmp_path, {Base.ImageDescription: text})) == [text]
 
 
 @pytest.mark.parametrize(

@@ -148,6 +148,12 @@ def test_an_xmp_file_is_believed_before_the_picture_and_the_rest_after_it(tmp_pa
     assert found.taken.isoformat() == "2018-01-02T03:04:05+01:00"
 
 
+def test_a_file_larger_than_any_program_writes_is_refused(tmp_path: Path) -> None:
+    path = write_picture(tmp_path / "a.jpg")
+    (tmp_path / "a.xmp").write_bytes(xmp_bytes(bag("dc:subject", "dog")) + b" " * 8_000_000)
+    assert read_metadata(path).notes == ("a.xmp cannot be read: larger than 8 MB",)
+
+
 def test_an_unreadable_sidecar_is_a_note(tmp_path: Path) -> None:
     path = write_picture(tmp_path / "a.jpg")
     (tmp_path / "a.xmp").write_bytes(b"<x:xmpmeta")

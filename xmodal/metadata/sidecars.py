@@ -9,11 +9,9 @@ from typing import NamedTuple, Self
 from xmodal.metadata.facts import SIDECAR, Metadata, attempt
 from xmodal.metadata.takeout import read_takeout, sidecar_names
 from xmodal.metadata.texts import captions, decode
-from xmodal.metadata.xmp import read_xmp
+from xmodal.metadata.xmp import MAX_BYTES, read_xmp
 
 SUFFIXES = (".xmp", ".json", ".txt")
-# Far above what any program writes about one picture.
-MAX_BYTES = 16_000_000
 _TEXT_BYTES = 65_536
 # ``de.utf8=…``: the translations in a text file of Tux Paint's stamps.
 _TRANSLATION = re.compile(r"[a-z]{2,3}([_@][A-Za-z]+)*(\.utf8)?=.*")
@@ -85,13 +83,12 @@ def _candidates(picture: str) -> Iterator[tuple[str, Iterable[str]]]:
 
 
 def _read(path: Path) -> Metadata:
-    with path.open("rb") as stream:
-        data = stream.read(MAX_BYTES + 1)
     suffix = path.suffix.lower()
+    most = _TEXT_BYTES if suffix == ".txt" else MAX_BYTES + 1
+    with path.open("rb") as stream:
+        data = stream.read(most)
     if suffix == ".txt":
-        return _read_text(data[:_TEXT_BYTES])
-    if len(data) > MAX_BYTES:
-        raise ValueError(f"larger than {MAX_BYTES // 10**6} MB")
+        return _read_text(data)
     return read_xmp(data, SIDECAR) if suffix == ".xmp" else read_takeout(data)
 
 

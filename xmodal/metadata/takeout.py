@@ -49,7 +49,8 @@ def _names(picture: str, number: str) -> Iterator[str]:
 def read_takeout(data: bytes) -> Metadata:
     """What the file says; nothing when it is not Takeout's.
 
-    Its time is UTC; it does not say in which zone the picture was taken.
+    Its time is UTC; it does not say in which zone the picture was taken. Raises ValueError, or
+    RecursionError, for what is no JSON.
     """
     found = json.loads(decode(data))
     if not isinstance(found, dict) or not any(sign in found for sign in _SIGNS):

@@ -51,7 +51,7 @@ _NOT_WRITTEN = re.compile(
     | (img|dsc[fn]?|pxl|mvimg|image|photo|p|_mg|_dsc)[ _-]?\d[\d _-]*
     | (created|generated|edited|processed)\ (with|by|in|using)\ .*
     | [{\[<].*[}\]>]                                  # JSON or XML that an app left
-    | \w+\s*[=:]\s*\S+(\s*[,;]\s*\w+\s*[=:]\s*\S*)+;? # settings
+    | \w+[=:][^\s,;]*([,;]\s*\w+[=:][^\s,;]*)+;?      # settings
     | [0-9a-f-]{16,}
     | (\w+[ ]){0,3}digital\ (still\ )?camera
     """,

@@ -1,7 +1,9 @@
 """XMP (ISO 16684-1), embedded or in a file of its own: what catalogue programs write."""
 
 import re
+import threading
 from collections.abc import Iterator
+from contextlib import nullcontext
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -14,6 +16,12 @@ if TYPE_CHECKING:
 
     Value = Element | str
     Properties = dict[str, list[Value]]
+
+# Far above what any program writes about one picture.
+MAX_BYTES = 8_000_000
+# A tree may need forty times the bytes of its text; above this one thread at a time makes one.
+_LARGE_BYTES = 500_000
+_one_large_at_a_time = threading.Lock()
 
 _RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
 _DC = "{http://purl.org/dc/elements/1.1/}"
@@ -65,7 +73,8 @@ _COORDINATE = re.compile(r"(\d+)(?:,([\d.]+))?(?:,([\d.]+))?\s*([NSEW])", re.IGN
 def read_xmp(data: bytes, source: str) -> Metadata:
     """What the packet says, as told by ``source``.
 
-    Raises the errors of the XML parser, and those of defusedxml for entities, which XMP has not.
+    Raises ValueError for one larger than ``MAX_BYTES``, the errors of the XML parser, and those of
+    defusedxml for entities, which XMP has not.
     """
     root = _parse(data)
     rdf = root if root.tag == f"{_RDF}RDF" else root.find(f".//{_RDF}RDF")
@@ -101,12 +110,15 @@ def read_xmp(data: bytes, source: str) -> Metadata:
 def _parse(data: bytes) -> "Element":
     from defusedxml.ElementTree import ParseError, fromstring
 
+    if len(data) > MAX_BYTES:
+        raise ValueError(f"larger than {MAX_BYTES // 10**6} MB")
     data = data.strip(b"\x00 \t\r\n")
-    try:
-        root: Element = fromstring(data)
-    except ParseError:
-        text = re.sub(_FORBIDDEN, "\ufffd", data.decode("utf-8", "replace"))
-        root = fromstring(text.encode())
+    with _one_large_at_a_time if len(data) > _LARGE_BYTES else nullcontext():
+        try:
+            root: Element = fromstring(data)
+        except ParseError:
+            text = re.sub(_FORBIDDEN, "\ufffd", data.decode("utf-8", "replace"))
+            root = fromstring(text.encode())
     return root
 
 
