@@ -8,7 +8,7 @@ from typing import IO, Literal, cast
 from PIL import Image, ImageFile
 
 from xmodal.errors import MediaError
-from xmodal.ingest.decode import open_header, quiet_decoders
+from xmodal.ingest.decode import open_picture, quiet_decoders
 from xmodal.metadata.exif import read_exif
 from xmodal.metadata.facts import PNG, XMP, Metadata, attempt, merge
 from xmodal.metadata.iptc import read_iptc
@@ -36,7 +36,7 @@ def read_embedded(stream: BufferedIOBase) -> Metadata:
 
 def _read(stream: BufferedIOBase) -> Metadata:
     try:
-        image = open_header(stream)
+        image = open_picture(stream)
     except MediaError:
         return _read_raw(stream)
     parts = []

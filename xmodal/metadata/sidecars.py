@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import NamedTuple, Self
 
 from xmodal.metadata.facts import SIDECAR, Metadata, attempt
@@ -76,7 +76,7 @@ def read_sidecars(folder: Path, sidecars: Sequence[Sidecar]) -> list[Metadata]:
 
 def _candidates(picture: str) -> Iterator[tuple[str, Iterable[str]]]:
     """Possible names of each kind of sidecar, the likeliest first."""
-    stem = PurePosixPath(picture).stem
+    stem = picture.rpartition(".")[0]
     yield ".xmp", (f"{picture}.xmp", f"{stem}.xmp")
     yield ".json", sidecar_names(picture)
     yield ".txt", (f"{picture}.txt", f"{stem}.txt")
