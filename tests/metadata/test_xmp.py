@@ -44,6 +44,22 @@ def test_what_a_catalogue_program_writes_is_read(tmp_path: Path) -> None:
     assert (found.latitude, found.longitude) == (pytest.approx(35.01), pytest.approx(135.7683333))
 
 
+def test_tags_that_a_program_keeps_for_itself_are_no_keywords(tmp_path: Path) -> None:
+    found = _read(
+        tmp_path,
+        bag("dc:subject", "darktable", "format", "nef", "dog", "exported")
+        + bag("lr:hierarchicalSubject", "darktable|format|nef", "animals|dog", "darktable|exported")
+        + bag("digiKam:TagsList", "_Digikam_Internal_Tags_/Need Resolving History"),
+    )
+    assert _texts(found.keywords) == ["dog", "animals"]
+
+
+def test_keywords_that_a_program_joined_are_taken_apart(tmp_path: Path) -> None:
+    path = write_picture(tmp_path / "a.jpg", [(2, 25, b"cat; horse")])
+    path.with_suffix(".xmp").write_bytes(xmp_bytes(bag("dc:subject", "dog; sea")))
+    assert _texts(read_metadata(path).keywords) == ["dog", "sea", "cat", "horse"]
+
+
 def test_people_are_read_from_names_and_from_faces(tmp_path: Path) -> None:
     def region(name: str, kind: str) -> str:
         return (

@@ -33,7 +33,7 @@ def read_iptc(records: Records) -> Metadata:
     date, time = ("".join(texts(number)[:1]) for number in (_DATE, _TIME))
     return Metadata(
         captions=captions(texts(_CAPTION, _TITLE, _HEADLINE), IPTC),
-        keywords=names(texts(_KEYWORDS), IPTC),
+        keywords=names((w for text in texts(_KEYWORDS) for w in text.split(";")), IPTC),
         places=names(texts(*_PLACES), IPTC),
         taken=parse_time(f"{date} {time}") or parse_time(date),
     )

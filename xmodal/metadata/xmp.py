@@ -56,6 +56,8 @@ _PATHS = (  # keywords as a path through a tree of them, and what is between its
     (f"{_DIGIKAM}TagsList", "/"),
     (f"{_MICROSOFT}LastKeywordXMP", "/"),
 )
+# What the first step of a path is where a program means nobody to see it.
+_INTERNAL = ("darktable", "_Digikam_")
 _PLACES = (
     f"{_CORE}Location",
     f"{_PHOTOSHOP}City",
@@ -85,16 +87,14 @@ def read_xmp(data: bytes, source: str) -> Metadata:
     def texts(*properties: str) -> list[str]:
         return [t for each in properties for value in facts.get(each, []) for t in _texts(value)]
 
-    keywords = texts(f"{_DC}subject")
-    for name, between in _PATHS:
-        keywords += [step for path in texts(name) for step in path.split(between)]
+    paths = [path.split(between) for name, between in _PATHS for path in texts(name)]
     people, things = _regions(facts)
     latitude = _coordinate(texts(f"{_EXIF}GPSLatitude"), "NS", 90)
     longitude = _coordinate(texts(f"{_EXIF}GPSLongitude"), "EW", 180)
     located = latitude is not None and longitude is not None and bool(latitude or longitude)
     return Metadata(
         captions=captions(texts(*_CAPTIONS), source),
-        keywords=names(keywords + things, source),
+        keywords=names([*_keywords(texts(f"{_DC}subject"), paths), *things], source),
         people=names(texts(f"{_EXT}PersonInImage") + people, source),
         places=names(texts(*_PLACES) + _locations(facts), source),
         taken=_taken(texts(*_TIMES)),
@@ -166,6 +166,14 @@ def _structures(facts: "Properties", name: str) -> "Iterator[Properties]":
 
 def _texts_of(facts: "Properties", name: str) -> list[str]:
     return [text for value in facts.get(name, []) for text in _texts(value)]
+
+
+def _keywords(subjects: list[str], paths: list[list[str]]) -> list[str]:
+    """Subjects, then the steps of paths; without the tags that programs keep for themselves."""
+    steps = [step for path in paths if not path[0].startswith(_INTERNAL) for step in path]
+    internal = {step for path in paths for step in path}.difference(steps)
+    written = [word for subject in subjects for word in subject.split(";")]
+    return [word for word in written if word not in internal] + steps
 
 
 def _regions(facts: "Properties") -> tuple[list[str], list[str]]:
