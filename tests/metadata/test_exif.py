@@ -202,6 +202,23 @@ def test_every_format_that_holds_exif_gives_it(tmp_path: Path, suffix: str) -> N
     assert _captions(read_metadata(tmp_path / f"a.{suffix}")) == ["Zwei Hunde"]
 
 
+def test_tags_of_any_size_are_read_up_to_a_bound(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("xmodal.metadata.embedded.MAX_BYTES", 20_000)
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    tags[270], tags[37_724] = "Zwei Hunde", b"layers" * 10_000
+    tags.tagtype[37_724] = 7
+    path = write_picture(tmp_path / "a.tiff", tiffinfo=tags)
+    assert path.stat().st_size > 60_000
+    assert _captions(read_metadata(path)) == ["Zwei Hunde"]
+    exif = exif_bytes({Base.ImageDescription: "Zwei Hunde"})
+    path = write_picture(tmp_path / "a.webp", exif=exif)
+    assert _captions(read_metadata(path)) == ["Zwei Hunde"]
+    path.write_bytes(path.read_bytes() + bytes(20_000))
+    assert read_metadata(path) == Metadata()
+
+
 def test_a_heic_file_gives_exif_and_xmp(tmp_path: Path) -> None:
     heif = pytest.importorskip("pillow_heif")
     heif.register_heif_opener()

@@ -15,6 +15,9 @@ from xmodal.metadata.iptc import read_iptc
 from xmodal.metadata.texts import captions
 from xmodal.metadata.xmp import read_xmp
 
+# Layers and thumbnails in the tags of a TIFF, or a whole WebP, AVIF or HEIC file; several files are
+# read at once.
+MAX_BYTES = 64_000_000
 _PNG_START = 8
 _PNG_CHUNKS = (b"tEXt", b"zTXt", b"iTXt", b"eXIf")
 _PNG_TEXTS = ("Title", "Description", "Comment")
@@ -31,7 +34,35 @@ _TIFF_XMP = 700
 def read_embedded(stream: BufferedIOBase) -> Metadata:
     """What EXIF, XMP, IPTC and the texts of a PNG say, each noted where it is broken."""
     with quiet_decoders:
-        return attempt("metadata", lambda: _read(stream))
+        return attempt("metadata", lambda: _read(_Bounded(stream)))
+
+
+class _Bounded(BufferedIOBase):
+    """A stream of which only so much can be read, whatever a file claims to hold."""
+
+    def __init__(self, stream: BufferedIOBase) -> None:
+        self._stream = stream
+        self._left = MAX_BYTES
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        wanted = self._left + 1 if size is None or size < 0 else size
+        data = self._stream.read(min(wanted, self._left + 1))
+        if len(data) > self._left:
+            raise OSError(f"more than {MAX_BYTES // 10**6} MB to read for its metadata")
+        self._left -= len(data)
+        return data
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        return self._stream.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._stream.tell()
+
+    def seekable(self) -> bool:
+        return True
+
+    def readable(self) -> bool:
+        return True
 
 
 def _read(stream: BufferedIOBase) -> Metadata:
