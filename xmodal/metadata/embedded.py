@@ -45,11 +45,11 @@ class _Bounded(BufferedIOBase):
         self._left = MAX_BYTES
 
     def read(self, size: int | None = -1, /) -> bytes:
-        wanted = self._left + 1 if size is None or size < 0 else size
-        data = self._stream.read(min(wanted, self._left + 1))
-        if len(data) > self._left:
+        left = self._left
+        data = self._stream.read(size if size is not None and 0 <= size <= left else left + 1)
+        if len(data) > left:
             raise OSError(f"more than {MAX_BYTES // 10**6} MB to read for its metadata")
-        self._left -= len(data)
+        self._left = left - len(data)
         return data
 
     def seek(self, offset: int, whence: int = 0, /) -> int:
