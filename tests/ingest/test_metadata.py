@@ -195,6 +195,21 @@ def test_copies_share_the_words_of_all_their_sidecars(room: ToyRoom, tmp_path: P
     assert {word for word, _, _ in _said(room)} == {"inside", "one"}
 
 
+def test_words_of_a_drive_that_is_away_come_back_with_it(room: ToyRoom, tmp_path: Path) -> None:
+    first = write_picture(tmp_path / "drive" / "a" / "1.jpg")
+    _sidecar(first.with_suffix(".xmp"), "one")
+    room.index(tmp_path / "drive")
+    (tmp_path / "home").mkdir()
+    shutil.copy(first, tmp_path / "home")
+    (tmp_path / "drive").rename(tmp_path / "unmounted")
+    _sidecar(tmp_path / "home" / "1.xmp", "two")
+    room.index(tmp_path / "home")
+    assert {word for word, _, _ in _said(room)} == {"two"}
+    (tmp_path / "unmounted").rename(tmp_path / "drive")
+    room.index(tmp_path / "drive")
+    assert {word for word, _, _ in _said(room)} == {"one", "two"}
+
+
 def test_an_edited_picture_takes_the_words_that_it_has_now(room: ToyRoom, tmp_path: Path) -> None:
     path = tmp_path / "photos" / "a.jpg"
     write_picture(path, exif=exif_bytes({Base.ImageDescription: "A red boat"}))

@@ -39,14 +39,19 @@ def describe_pictures(
         return 0
     copies = _copies(session, set(by_item), {d.place for d in descriptions})
     told: dict[int, Metadata] = {}
+    away: list[int] = []
     for item_id, own in by_item.items():
         sidecars = [sidecar for d in own for sidecar in d.sidecars]
         beside = [metadata for d in own for metadata in d.metadata.beside]
-        for folder, others in copies.get(item_id, ()):
-            sidecars += others
-            beside += read_sidecars(folder, others)
+        for copy in copies.get(item_id, ()):
+            sidecars += copy.sidecars
+            beside += read_sidecars(copy.folder, copy.sidecars)
+            if not copy.folder.is_dir():
+                away.append(copy.file_id)
         told[item_id] = combine(own[0].metadata.embedded, sidecars, beside)
     _write_captures(session, told)
+    # Words of a drive that is not mounted come back with it.
+    _read_again(session, File.id, away)
     added, _ = replace_words(session, space, set(told), SOURCES, _words(told))
     return added
 
@@ -63,31 +68,46 @@ def read_copies_again(session: Session, left: Mapping[int, int | None]) -> None:
             select(File.id, File.item_id).where(File.id.in_(chunk), File.sidecars.is_not(None))
         )
         items |= {item for file, item in rows if item is not None and item != left[file]}
-    for chunk in chunks(items):
+    _read_again(session, File.item_id, items)
+
+
+def _read_again(session: Session, column: Any, values: Collection[int]) -> None:
+    """Let the next run read the metadata of the files whose ``column`` has one of ``values``."""
+    for chunk in chunks(values):
         session.execute(
             update(File)
-            .where(File.item_id.in_(chunk))
+            .where(column.in_(chunk))
             .values(metadata_reader=None)
             .execution_options(synchronize_session=False)
         )
 
 
+class _Copy(NamedTuple):
+    """Another file that shows a picture, and the sidecars in its folder."""
+
+    file_id: int
+    folder: Path
+    sidecars: list[Sidecar]
+
+
 def _copies(
     session: Session, items: Collection[int], known: Collection[tuple[int, str]]
-) -> dict[int, list[tuple[Path, list[Sidecar]]]]:
-    """Folder and sidecars of the other present files that show ``items``, in order of paths."""
-    found: dict[int, list[tuple[Path, list[Sidecar]]]] = {}
+) -> dict[int, list[_Copy]]:
+    """The other present files with sidecars that show ``items``, in the order of their paths."""
+    found: dict[int, list[_Copy]] = {}
     for chunk in chunks(items):
         rows = session.execute(
-            select(File.item_id, File.volume_id, File.relative_path, File.sidecars, Volume.path)
+            select(File, Volume.path)
             .join(Volume, Volume.id == File.volume_id)
             .where(File.item_id.in_(chunk), File.state == "present", File.sidecars.is_not(None))
             .order_by(Volume.path, File.relative_path)
         )
-        for item_id, volume_id, relative_path, sidecars, volume in rows:
-            if item_id is not None and sidecars and (volume_id, relative_path) not in known:
-                place = (Path(volume) / relative_path).parent, [Sidecar(*s) for s in sidecars]
-                found.setdefault(item_id, []).append(place)
+        for file, volume in rows:
+            place = file.volume_id, file.relative_path
+            if file.item_id is not None and file.sidecars and place not in known:
+                folder = (Path(volume) / file.relative_path).parent
+                copy = _Copy(file.id, folder, [Sidecar(*each) for each in file.sidecars])
+                found.setdefault(file.item_id, []).append(copy)
     return found
 
 
