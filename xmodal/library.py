@@ -21,7 +21,7 @@ from xmodal.ingest.attach import attach_captions, encode_waiting_texts
 from xmodal.ingest.captions import read_captions
 from xmodal.ingest.decode import decode_image
 from xmodal.ingest.pipeline import index_volume
-from xmodal.ingest.report import CaptionCounts, IndexCounts, Progress
+from xmodal.ingest.report import IndexCounts, Progress
 from xmodal.query import rank
 from xmodal.query.catalog import TextSource, describe, paths_of, texts_of
 from xmodal.query.indexes import Indexes
@@ -155,7 +155,7 @@ class Library:
                     told = attach_captions(
                         database, table, chosen, space.id, code, root=roots[0][0], progress=progress
                     )
-                    counts.notes += _about_captions(told)
+                    counts.notes += _first_notes(told.unmatched, "rows of the captions file")
                 # Texts that an interrupted run, or another feature space, left without a feature.
                 encode_waiting_texts(database, chosen, space.id, code, progress=progress)
                 if add_encoder:
@@ -413,13 +413,14 @@ def _report(counts: IndexCounts, started: float) -> IndexReport:
         moved=counts.moved,
         removed=counts.removed,
         failed=counts.failed,
+        words=counts.words,
         seconds=round(time.monotonic() - started, 3),
         failures=list(counts.failures),
-        notes=list(counts.notes),
+        notes=counts.notes + _first_notes(counts.unclear, "notes about metadata"),
     )
 
 
-def _about_captions(counts: CaptionCounts) -> list[str]:
-    shown = counts.unmatched[:MAX_NOTES]
-    left = len(counts.unmatched) - len(shown)
-    return shown + ([f"… and {left} more rows of the captions file"] if left else [])
+def _first_notes(notes: Sequence[str], what: str) -> list[str]:
+    shown = list(notes[:MAX_NOTES])
+    left = len(notes) - len(shown)
+    return shown + ([f"… and {left} more {what}"] if left else [])

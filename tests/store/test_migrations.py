@@ -36,6 +36,7 @@ from xmodal.store.models import (
 )
 from xmodal.store.sqlite import start_file
 
+LAST = schema.REVISIONS[-1]
 # What a later xmodal might do: change a table that others refer to, which SQLite does by a copy.
 NEXT = '''
 """An item remembers whether it is upright."""
@@ -44,7 +45,7 @@ import os, signal
 import sqlalchemy as sa
 from alembic import op
 
-revision, down_revision, branch_labels, depends_on = "0003", "0002", None, None
+revision, down_revision, branch_labels, depends_on = "9999", "LAST", None, None
 
 
 def upgrade() -> None:
@@ -63,7 +64,7 @@ import sys
 from pathlib import Path
 from xmodal.store import schema
 from xmodal.store.database import Database
-schema.REVISIONS = ("0001", "0002", "0003")
+schema.REVISIONS = (*schema.REVISIONS, "9999")
 schema.resource_path = lambda name: Path(sys.argv[2])
 print("ready", flush=True)
 sys.stdin.read()
@@ -73,7 +74,7 @@ Database.open(sys.argv[1]).close()
 
 @pytest.fixture
 def old(path: Path) -> Path:
-    """A library of this version with a picture in it."""
+    """A library of this xmodal with a picture in it."""
     database = Database.open(path)
     with database.transaction() as session:
         session.add(Volume(id=1, path="/photos"))
@@ -89,14 +90,15 @@ def scripts(tmp_path: Path) -> Path:
     """The migrations and one more, as the next xmodal would have them."""
     folder = tmp_path / "50 % more"
     shutil.copytree(resource_path("migrations"), folder)
-    (folder / "versions" / "0003_upright.py").write_text(NEXT)
+    script = NEXT.replace("LAST", LAST)
+    (folder / "versions" / "9999_upright.py").write_text(script)
     return folder
 
 
 @pytest.fixture
 def next_version(scripts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """This process is of the next xmodal."""
-    monkeypatch.setattr(schema, "REVISIONS", ("0001", "0002", "0003"))
+    monkeypatch.setattr(schema, "REVISIONS", (*schema.REVISIONS, "9999"))
     monkeypatch.setattr(schema, "resource_path", lambda name: scripts)
 
 
@@ -173,7 +175,7 @@ def test_a_migration_keeps_rows_that_refer_to_a_copied_table(old, next_version):
 def test_the_library_is_copied_before_a_migration(old, next_version, monkeypatch):
     Database.open(old).close()
     (copy,) = backups(old)
-    assert copy.name.startswith("library.backup-0002-")
+    assert copy.name.startswith(f"library.backup-{LAST}-")
     assert "upright" not in columns(copy)
     check_picture(copy)
     # An older xmodal, or this one after a second thought, can use the copy in place of the library.
@@ -208,7 +210,7 @@ def test_a_migration_that_is_killed_leaves_the_old_tables_and_can_be_repeated(ol
         env={**os.environ, "XMODAL_TEST": "kill"}, capture_output=True,
     )  # fmt: skip
     assert killed.returncode < 0
-    Database.open(old, create=False).close()  # this xmodal does not know 0003
+    Database.open(old, create=False).close()  # this xmodal knows its own only
     assert "upright" not in columns(old)
     check_picture(old)
     again = subprocess.run(
@@ -235,7 +237,7 @@ def test_a_read_only_library_that_needs_a_migration_says_so(unprivileged_folder,
     path = unprivileged_folder / "library.db"
     Database.open(path).close()
     unprivileged_folder.chmod(0o555)
-    monkeypatch.setattr(schema, "REVISIONS", ("0001", "0002", "0003"))
+    monkeypatch.setattr(schema, "REVISIONS", (*schema.REVISIONS, "9999"))
     with pytest.raises(LibraryError, match="older than this xmodal"):
         Database.open(path)
 

@@ -16,6 +16,11 @@ from xmodal.hashing.rotation import Doubles, itq_rotation, principal_axes, unit_
 RIDGES = (10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0, 10_000.0)
 # Labelled rows of each modality that calibrate the probabilities and turn the code.
 SAMPLE_ROWS = 5_000
+# More equal rows than one picture has captions are not that picture again and again.
+MOST_CAPTIONS = 16
+# The least slope of a probability: scores of rows left out may say the opposite, by chance or where
+# every row has copies, but never what is likely.
+FLATTEST = 0.01
 # Ridge of the map from bits back to probabilities, a share of the rows.
 DECODING_RIDGE = 0.1
 
@@ -103,9 +108,7 @@ class PosteriorITQ(FeatureHasher):
         ridges = RIDGES if self.ridge is None else (self.ridge,)
         best, scores, chosen = np.inf, known, ridges[0]
         centred = known - known.mean(axis=0)
-        # A picture comes once with each of its captions, and would be told by the others. A caption
-        # that several pictures have is no such copy: the next picture may have it too.
-        copies = equal_rows(features) if modality == "image" else None
+        copies = _copies(features) if modality == "image" else None
         left_out = sums.left_out(seen, known, ridges, copies)
         for ridge, found in zip(ridges, left_out, strict=True):
             error = float(((found - centred) ** 2).mean())
@@ -115,7 +118,7 @@ class PosteriorITQ(FeatureHasher):
         scale = np.where(spread > 0, 1 / np.where(spread > 0, spread, 1.0), 0.0)
         slopes, offsets = calibrate((scores * scale)[:, :, None], known)
         ((matrix, offset),) = sums.solve(chosen)
-        steep: Doubles = scale * slopes[:, 0]
+        steep: Doubles = scale * np.maximum(slopes[:, 0], FLATTEST)
         self._adopt(modality, matrix * steep, offset * steep + offsets)
 
     def _probabilities(self, features: Floats, modality: Modality) -> Doubles:
@@ -164,3 +167,15 @@ class LabelSums:
         """Features ``(m, dim)`` and labels ``(m, classes)`` of the rows that were kept."""
         features, labels = self._kept[modality].arrays
         return features, labels
+
+
+def _copies(images: Floats) -> NDArray[np.int64]:
+    """Groups of the rows that are one picture with several captions, see :func:`equal_rows`.
+
+    It would be told by its copies. A caption that several pictures have is no such copy: the next
+    picture may have it too.
+    """
+    group = equal_rows(images)
+    count = np.bincount(group, minlength=len(group))[group]
+    found: NDArray[np.int64] = np.where(count <= MOST_CAPTIONS, group, np.arange(len(group)))
+    return found

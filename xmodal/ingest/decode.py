@@ -88,7 +88,7 @@ def decode_picture(source: Path | BufferedIOBase, min_side: int) -> Picture:
         except OSError as error:
             raise MediaError(f"cannot be read: {error.strerror or error}") from error
     with quiet_decoders:
-        image = _open(source)
+        image = open_picture(source)
         width, height = image.size
         if not width or not height:
             raise MediaError(f"a picture of {width} × {height} pixels")
@@ -140,7 +140,7 @@ def _readers() -> dict[str, tuple[Callable[..., Any], Callable[[bytes], bool | s
     return {name: Image.OPEN[name] for name in FORMATS if name in Image.OPEN}
 
 
-def _open(stream: BufferedIOBase) -> ImageFile.ImageFile:
+def open_picture(stream: BufferedIOBase) -> ImageFile.ImageFile:
     """The picture's header.
 
     This is ``Image.open`` without its limit on pixels, which would refuse large JPEGs that are
