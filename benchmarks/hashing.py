@@ -50,6 +50,8 @@ def measure(name: str, features: Path, results: Path, splits: int, hashers: list
     known = read([results]) if results.exists() else []
     done = {row["hasher"] for row in known if row["dataset"] == name}
     missing = [hasher for hasher in hashers if hasher not in done]
+    if not missing:
+        return
     for row in table_rows(data, missing, BITS, splits=splits, rankings=RANKINGS):
         if row.hasher in done:  # a baseline, which every call measures
             continue
