@@ -12,7 +12,7 @@ from PIL import Image
 from xmodal.errors import MediaError
 from xmodal.ingest import decode, memory
 from xmodal.ingest.decode import decode_image
-from xmodal.ingest.memory import MemoryBudget
+from xmodal.ingest.memory import MemoryBudget, Need
 
 SIZE = (53, 37)
 
@@ -122,17 +122,17 @@ def test_pictures_wait_until_they_fit_together() -> None:
     entered = threading.Event()
 
     def second() -> None:
-        with budget.admit(60_000_000):
+        with budget.admit(Need(60_000_000, 1)):
             entered.set()
 
     thread = threading.Thread(target=second)
-    with budget.admit(60_000_000):
+    with budget.admit(Need(60_000_000, 1)):
         thread.start()
         assert not entered.wait(0.1)
-        with budget.admit(1):  # a small one does not wait
+        with budget.admit(Need(1, 1)):  # a small one does not wait
             pass
     assert entered.wait(5)
     thread.join()
-    with budget.admit(10**12):  # one alone always may
+    with budget.admit(Need(10**12, 1)):  # one alone always may
         assert budget.used == 10**12
     assert budget.used == 0

@@ -1,8 +1,7 @@
 """From a picture file to an upright RGB picture, no larger than an encoder needs."""
 
 import math
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from io import BufferedIOBase
 from pathlib import Path
@@ -18,7 +17,7 @@ from xmodal.ingest.formats import (
     open_picture,
     picture_suffixes,
 )
-from xmodal.ingest.memory import check_memory, decoding_memory, memory_needed
+from xmodal.ingest.memory import Admit, Need, decoding_memory, memory_needed
 from xmodal.ingest.quiet import quiet_decoders
 from xmodal.ingest.raw import is_raw, raw_picture
 from xmodal.ingest.strips import can_be_read_in_strips, png_strips
@@ -32,9 +31,6 @@ __all__ = [
     "quiet_decoders",
     "turn_upright",
 ]
-
-# What may wait until so many bytes can be had; see MemoryBudget.admit.
-Admit = Callable[[int], AbstractContextManager[None]]
 
 # A PNG is decoded in strips, in little memory; this bounds the time.
 MAX_PNG_MEGAPIXELS = 1_000
@@ -52,6 +48,7 @@ _UPRIGHT = {
 # Pictures are converted and reduced in strips of about this many pixels, so that neither step
 # holds a second copy of a large picture.
 _STRIP_PIXELS = 2_000_000
+_STRIP_BYTES = 120_000_000  # what a strip of that size costs at most on its way
 # PNG files of more pixels are never decoded as a whole.
 _PNG_WHOLE_PIXELS = 16_000_000
 # What is handed on holds at most this many pixels, however long and thin it is.
@@ -92,7 +89,7 @@ def decode_picture(
 ) -> Picture:
     """:func:`decode_image`, together with the size of the original.
 
-    ``admit`` is entered with the bytes that decoding will need, once the header tells them.
+    ``admit`` is entered with what decoding will need, once the header tells it, and may wait.
     """
     if isinstance(source, Path):
         try:
@@ -119,12 +116,11 @@ def _decode(stream: BufferedIOBase, min_side: int, admit: Admit) -> Picture:
                 f"the limit is {MAX_PNG_MEGAPIXELS:,}"
             )
         rows, factor = _strip_rows(image, min_side)
-        reduced = _reduced_rgb(image, png_strips(stream, image, rows), factor)
+        with admit(Need(_STRIP_BYTES, megapixels)):
+            reduced = _reduced_rgb(image, png_strips(stream, image, rows), factor)
     else:
         image.draft(None, (min_side, min_side))
-        needed = memory_needed(image, width * height)
-        check_memory(needed, megapixels)
-        with admit(needed):
+        with admit(memory_needed(image, width * height)):
             _load(image)
             reduced = _reduced(image, min_side)
     orientation = _orientation(image)

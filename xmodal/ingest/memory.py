@@ -1,8 +1,9 @@
 """What decoding a picture costs in memory, and how many pictures may do so at once."""
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import NamedTuple
 
 from PIL import ImageFile
 
@@ -18,35 +19,46 @@ _BYTES = {"PNG": 4.5, "WEBP": 16.5, "GIF": 5, "TIFF": 5, "BMP": 4.5, "AVIF": 10,
 _DEEP_BYTES = 16  # 32-bit greys, whose range is looked for in the whole picture
 
 
-def memory_needed(image: ImageFile.ImageFile, full_pixels: int) -> int:
-    """Peak bytes of decoding ``image``, an opened file of so many pixels.
+class Need(NamedTuple):
+    """What decoding one picture takes: bytes at the peak, and megapixels for the time."""
 
-    A JPEG may have been told a smaller scale by ``draft`` since it was opened.
+    bytes: int
+    megapixels: float
+
+
+# What may wait until a need can be met; MemoryBudget.admit is one.
+Admit = Callable[[Need], AbstractContextManager[None]]
+
+
+def memory_needed(image: ImageFile.ImageFile, full_pixels: int) -> Need:
+    """What decoding ``image`` takes, an opened file of so many pixels.
+
+    A JPEG may have been told a smaller scale by ``draft`` since it was opened. Raises MediaError,
+    with the size, for what would not fit even alone.
     """
     pixels = image.width * image.height
     if image.format in ("JPEG", "MPO"):
         # A progressive one keeps all coefficients, two bytes each, whatever the scale.
         kept = 2 * len(image.getbands()) * full_pixels if "progressive" in image.info else 0
-        return 4 * pixels + kept
-    if image.mode in ("I", "F"):
-        return _DEEP_BYTES * pixels
-    return int(_BYTES.get(str(image.format), max(_BYTES.values())) * pixels)
-
-
-def check_memory(needed: int, megapixels: float) -> None:
-    """Raises MediaError, with the size, for what would not fit even alone."""
+        needed = 4 * pixels + kept
+    elif image.mode in ("I", "F"):
+        needed = _DEEP_BYTES * pixels
+    else:
+        needed = int(_BYTES.get(str(image.format), max(_BYTES.values())) * pixels)
+    megapixels = full_pixels / 1e6
     if needed > BUDGET:
         raise MediaError(
             f"too large to decode: {megapixels:,.0f} megapixels need {needed / 1e6:,.0f} MB, "
             f"the limit is {BUDGET // 1_000_000}"
         )
+    return Need(needed, megapixels)
 
 
 class MemoryBudget:
     """Lets pictures in as long as they fit together; one always may.
 
     >>> budget = MemoryBudget(100)
-    >>> with budget.admit(60), budget.admit(40):
+    >>> with budget.admit(Need(60, 1)), budget.admit(Need(40, 1)):
     ...     budget.used
     100
     """
@@ -57,8 +69,9 @@ class MemoryBudget:
         self._changed = threading.Condition()
 
     @contextmanager
-    def admit(self, needed: int) -> Iterator[None]:
-        """Wait until ``needed`` bytes are free and hold them meanwhile."""
+    def admit(self, need: Need) -> Iterator[None]:
+        """Wait until the bytes needed are free and hold them meanwhile."""
+        needed = need.bytes
         if needed < SMALL and self.limit >= SMALL:
             yield
             return

@@ -1,7 +1,5 @@
 """Camera raw files: the preview that the camera put in, else the raw pixels, developed."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -12,6 +10,7 @@ from typing import Any
 from PIL import Image
 
 from xmodal.errors import MediaError
+from xmodal.ingest.memory import Admit, Need
 
 _NAMES = (
     "3fr arw cr2 cr3 crw dcr dng erf fff iiq kdc mef mos mrw nef nrw orf pef raf rw2 rwl sr2 srf "
@@ -54,9 +53,7 @@ def is_raw(stream: BufferedIOBase) -> bool:
     return bool(start) and not start.startswith(_OTHER_STARTS)
 
 
-def raw_picture(
-    stream: BufferedIOBase, min_side: int, admit: Callable[[int], AbstractContextManager[None]]
-) -> RawPicture:
+def raw_picture(stream: BufferedIOBase, min_side: int, admit: Admit) -> RawPicture:
     """The preview in a raw file if its smaller side has ``min_side`` pixels, else the raw pixels
     at half size, else any preview there is.
 
@@ -116,9 +113,9 @@ def _preview(rawpy: Any, raw: Any) -> RawPicture | None:
     return RawPicture(content, 1 if turned or says != 1 else flip, width, height)
 
 
-def _developed(raw: Any, admit: Callable[[int], AbstractContextManager[None]]) -> RawPicture:
+def _developed(raw: Any, admit: Admit) -> RawPicture:
     width, height, _ = _upright(raw)
-    with admit(_BYTES_PER_PIXEL * width * height):
+    with admit(Need(_BYTES_PER_PIXEL * width * height, width * height / 1e6)):
         # Turned upright by LibRaw; half size is one pixel for each two by two of the sensor.
         pixels = raw.postprocess(half_size=True, use_camera_wb=True, output_bps=8)
     return RawPicture(Image.fromarray(pixels).convert("RGB"), 1, width, height)
