@@ -78,6 +78,20 @@ def test_all_eight_orientations_come_out_upright(format: str, orientation: int) 
     assert (picture.width, picture.height) == UPRIGHT
 
 
+@pytest.mark.parametrize("format", ["PNG", "TIFF", "WEBP"])
+def test_all_orientations_of_a_picture_give_the_same_pixels(format: str) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (201, 307, 3), np.uint8)
+    upright = Image.fromarray(pixels)
+    decoded = []
+    for orientation, turn in STORED.items():
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        stored = upright if turn is None else upright.transpose(turn)
+        file = _file(stored, format, exif=exif.tobytes(), lossless=True, quality=20, method=0)
+        decoded.append(decode_image(file, 60))
+    assert all(np.array_equal(image, decoded[0]) for image in decoded)
+
+
 def test_broken_exif_is_no_reason_to_refuse_a_picture() -> None:
     file = _file(_corners(), "JPEG", exif=b"Exif\0\0MM\0*\xff\xff\xff\xff" + b"\xff" * 40)
     with warnings.catch_warnings():

@@ -8,6 +8,7 @@ import zlib
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngImageFile
 
 from xmodal.errors import MediaError
 from xmodal.ingest import decode, memory
@@ -57,6 +58,26 @@ def test_strips_of_every_png_show_what_the_whole_shows(
     striped = decode_image(file, min_side)
     monkeypatch.setattr(decode, "_PNG_WHOLE_PIXELS", 10**9)
     assert np.array_equal(striped, decode_image(file, min_side))
+
+
+def test_a_png_in_strips_is_never_loaded_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain, turned = io.BytesIO(), io.BytesIO()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    _pictures()["RGB"].save(plain, "PNG")
+    _pictures()["RGB"].transpose(Image.Transpose.ROTATE_90).save(turned, "PNG", exif=exif)
+    monkeypatch.setattr(decode, "_load", lambda image: pytest.fail("loaded"))
+    monkeypatch.setattr(PngImageFile, "load_prepare", _only_small)
+    assert np.array_equal(decode_image(plain, 1000), decode_image(turned, 1000))
+
+
+def _only_small(image: PngImageFile) -> None:
+    if image.height >= SIZE[1]:
+        pytest.fail("loaded as a whole")
+    ORIGINAL(image)
+
+
+ORIGINAL = PngImageFile.load_prepare
 
 
 def _deep_png(channels: int) -> bytes:

@@ -108,26 +108,37 @@ def _decode(stream: BufferedIOBase, min_side: int, admit: Admit) -> Picture:
     width, height = image.size
     if not width or not height:
         raise MediaError(f"a picture of {width} × {height} pixels")
-    megapixels = width * height / 1e6
     if width * height > _PNG_WHOLE_PIXELS and can_be_read_in_strips(stream, image):
-        if megapixels > MAX_PNG_MEGAPIXELS:
-            raise MediaError(
-                f"too large to decode: {megapixels:,.0f} megapixels, "
-                f"the limit is {MAX_PNG_MEGAPIXELS:,}"
-            )
-        rows, factor = _strip_rows(image, min_side)
-        with admit(Need(_STRIP_BYTES, megapixels)):
-            reduced = _reduced_rgb(image, png_strips(stream, image, rows), factor)
-    else:
-        image.draft(None, (min_side, min_side))
-        with admit(memory_needed(image, width * height)):
-            _load(image)
-            reduced = _reduced(image, min_side)
-    orientation = _orientation(image)
-    upright = turn_upright(reduced, orientation)
+        return _decode_strips(stream, image, min_side, admit)
+    image.draft(None, (min_side, min_side))
+    with admit(memory_needed(image, width * height)):
+        _load(image)
+        orientation = _orientation(image)
+        # Before it is reduced, so that all orientations of one picture give the same pixels.
+        reduced = _reduced(turn_upright(image, orientation), min_side)
     # TIFF and HEIF turn the picture themselves while loading; then the sizes tell.
     turned = orientation >= 5 or (image.size == (height, width) and image.size != (width, height))
-    return Picture(upright, height, width) if turned else Picture(upright, width, height)
+    return Picture(reduced, height, width) if turned else Picture(reduced, width, height)
+
+
+def _decode_strips(
+    stream: BufferedIOBase, image: ImageFile.ImageFile, min_side: int, admit: Admit
+) -> Picture:
+    width, height = image.size
+    megapixels = width * height / 1e6
+    if megapixels > MAX_PNG_MEGAPIXELS:
+        raise MediaError(
+            f"too large to decode: {megapixels:,.0f} megapixels, the limit is "
+            f"{MAX_PNG_MEGAPIXELS:,}"
+        )
+    rows, factor = _strip_rows(image, min_side)
+    with admit(Need(_STRIP_BYTES, megapixels)):
+        reduced = _reduced_rgb(image, png_strips(stream, image, rows), factor)
+    # Without EXIF in the header Pillow would decode the whole picture to look for it behind.
+    orientation = _orientation(image) if "exif" in image.info else 1
+    if orientation >= 5:
+        width, height = height, width
+    return Picture(turn_upright(reduced, orientation), width, height)
 
 
 def _decode_raw(stream: BufferedIOBase, min_side: int, admit: Admit) -> Picture:

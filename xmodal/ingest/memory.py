@@ -14,8 +14,8 @@ BUDGET = 900_000_000
 # Pictures below this are not worth asking.
 SMALL = 16_000_000
 # Peak bytes a pixel while a file is decoded, measured with Pillow 13 and pillow-heif 1.8. WebP's
-# decoder holds two canvases beside the frame and the picture.
-_BYTES = {"PNG": 4.5, "WEBP": 16.5, "GIF": 5, "TIFF": 5, "BMP": 4.5, "AVIF": 10, "HEIF": 8}
+# decoder holds two canvases beside the frame and the picture; a PNG or TIFF may have to be turned.
+_BYTES = {"PNG": 8.5, "WEBP": 16.5, "GIF": 5, "TIFF": 8.5, "BMP": 4.5, "AVIF": 10, "HEIF": 8}
 _DEEP_BYTES = 16  # 32-bit greys, whose range is looked for in the whole picture
 
 
@@ -40,7 +40,7 @@ def memory_needed(image: ImageFile.ImageFile, full_pixels: int) -> Need:
     if image.format in ("JPEG", "MPO"):
         # A progressive one keeps all coefficients, two bytes each, whatever the scale.
         kept = 2 * len(image.getbands()) * full_pixels if "progressive" in image.info else 0
-        needed = 4 * pixels + kept
+        needed = 8 * pixels + kept
     elif image.mode in ("I", "F"):
         needed = _DEEP_BYTES * pixels
     else:
