@@ -104,6 +104,23 @@ def raw_file(picture: Image.Image, orientation: int = 1, preview: int | None = N
     return header + first(jpeg_at, second_at) + second + jpeg.getvalue() + mosaic.tobytes()
 
 
+def deep_tiff(pixels: np.ndarray) -> bytes:
+    """A TIFF of 16-bit or floating-point colours ``(height, width, channels)``, which Pillow reads
+    at most but does not write."""
+    height, width, channels = pixels.shape
+    bits = pixels.itemsize * 8
+    tags = [
+        *_size((width, height)), _tag(0x102, "H", *[bits] * channels), _tag(0x103, "H", 1),
+        _tag(0x106, "H", 2), _tag(0x115, "H", channels), _tag(0x117, "I", pixels.nbytes),
+        _tag(0x153, "H", *[3 if pixels.dtype.kind == "f" else 1] * channels),
+    ]  # fmt: skip
+    if channels == 4:
+        tags.append(_tag(0x152, "H", 2))
+    start = 8 + len(_directory([*tags, _tag(0x111, "I", 0)], 8))
+    header = b"II*\0" + struct.pack("<I", 8)
+    return header + _directory([*tags, _tag(0x111, "I", start)], 8) + pixels.tobytes()
+
+
 def _size(size: tuple[int, int]) -> list[Tag]:
     return [_tag(0x100, "I", size[0]), _tag(0x101, "I", size[1]), _tag(0x116, "I", size[1])]
 

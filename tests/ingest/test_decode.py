@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from every_format import deep_tiff
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
@@ -293,3 +294,16 @@ def test_lab_pictures_become_rgb() -> None:
         ),
     )
     assert _same(decode_image(_file(lab, "TIFF"), 1000), _corners())
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+def test_sixteen_bit_colours_keep_their_tones(channels: int) -> None:
+    pixels = np.array([[[65535, 128 * 257, 0, 65535], [0, 0, 0, 0]]], "<u2")[:, :, :channels]
+    image = decode_image(io.BytesIO(deep_tiff(pixels)), 1)
+    assert image.getpixel((0, 0)) == (255, 128, 0)
+    assert image.getpixel((1, 0)) == ((0, 0, 0) if channels == 3 else (255, 255, 255))
+
+
+def test_floating_point_colours_are_refused_with_a_reason() -> None:
+    with pytest.raises(MediaError, match="broken TIFF file: unknown pixel mode"):
+        decode_image(io.BytesIO(deep_tiff(np.zeros((2, 2, 3), "<f4"))), 1)

@@ -1,8 +1,10 @@
 """Videos: one frame every two seconds and at cuts, upright, whatever the file."""
 
+import random
 import struct
 import sys
 import wave
+from contextlib import suppress
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -134,6 +136,22 @@ def test_wide_pixels_are_shown_wide(tmp_path: Path) -> None:
         container.mux(stream.encode())
     (frame,) = video_frames(path, 48)
     assert (frame.width, frame.height, frame.image.size) == (320, 96, (160, 48))
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "avi", "mpg"])
+def test_corrupted_videos_give_frames_or_a_reason(suffix: str, tmp_path: Path) -> None:
+    path = _video(tmp_path / f"a.{suffix}", [(RED, 3), (BLUE, 3)])
+    data, chance = path.read_bytes(), random.Random(0)
+    frames = 0
+    for _ in range(30):
+        # The index of an mp4 stands at its end: truncated it gives nothing.
+        broken = bytearray(data[: chance.choice((len(data), len(data) // 2))])
+        for _ in range(chance.randint(0, 30)):
+            broken[chance.randrange(len(broken))] ^= 1 << chance.randrange(8)
+        path.write_bytes(broken)
+        with suppress(MediaError):
+            frames += len(list(video_frames(path, 48)))
+    assert frames > 30
 
 
 def test_sound_alone_is_refused(tmp_path: Path) -> None:
