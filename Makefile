@@ -5,13 +5,14 @@ BIN := .venv/bin
 PHOTOS ?= assets/sample
 CAPTIONS ?= assets/sample/captions.csv
 
-.PHONY: help demo test lint bench docs clean
+.PHONY: help demo test lint bench bench-hamming docs clean
 
 help:
 	@echo "make demo    install, index the sample library, search it, write demo/index.html"
 	@echo "make test    run the tests"
 	@echo "make lint    check style and types"
 	@echo "make bench   measure the main job (PHOTOS=folder CAPTIONS=file.csv)"
+	@echo "make bench-hamming   measure the Hamming engine beside its peers"
 	@echo "make docs    write docs/cli.md anew"
 	@echo "make clean   remove the environment and everything that was made"
 
@@ -41,6 +42,10 @@ lint: .venv/.installed-dev
 
 bench: .venv/.installed
 	$(BIN)/python benchmarks/library.py "$(PHOTOS)" "$(CAPTIONS)"
+
+bench-hamming: .venv/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bundled,bench]'
+	$(BIN)/python benchmarks/hamming.py --report docs/benchmarks
 
 docs: .venv/.installed
 	$(BIN)/python -m xmodal.cli.reference > docs/cli.md

@@ -134,29 +134,29 @@ def table(records: list[Record]) -> str:
             lines.append(f"| {hasher} | {rows[None, '']['note']} |" + " |" * (len(BITS) + 3))
             continue
         else:
-            cells = [both(rows[bits, "asymmetric"]) for bits in BITS]
-            last = rows[BITS[-1], "asymmetric"]
-            seconds = last["fit_seconds"]
+            cells = [both(rows.get((bits, "asymmetric"))) for bits in BITS]
+            last = rows.get((BITS[-1], "asymmetric"))
             cells += [
                 width(last),
-                both(rows[BITS[-1], "hamming"]),
+                both(rows.get((BITS[-1], "hamming"))),
                 both(last, "own_recall@10"),
-                "" if seconds is None else f"{seconds:.2g}",
+                f"{last['fit_seconds']:.2g}" if last and last["fit_seconds"] else "–",
             ]
         lines.append(f"| {hasher} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
-def both(record: Record, measure: str = "map") -> str:
-    values = [mean(record, measure, way) for way in DIRECTIONS]
+def both(record: Record | None, measure: str = "map") -> str:
+    """Both directions of a measure; a dash where it was not measured."""
+    values = [mean(record, measure, way) for way in DIRECTIONS] if record else [np.nan]
     if np.isnan(values).any():
         return "–"
     return " / ".join(f"{value:.3f}".removeprefix("0") for value in values)
 
 
-def width(record: Record) -> str:
-    found = record["measures"].get("map")
-    if not found:
+def width(record: Record | None) -> str:
+    """The larger half-width of both directions."""
+    if not record or not (found := record["measures"].get("map")):
         return "–"
     return f"{max(found[way]['half_width'] or 0 for way in DIRECTIONS):.3f}".removeprefix("0")
 

@@ -231,3 +231,37 @@ def test_info_counts_what_the_library_holds(library, photo_folder):
     assert info.volumes == [photo_folder]
     assert (info.hasher, info.bits, info.code_bytes) == ("itq", 128, 30 * 16)
     assert info.problems == []
+
+
+def test_words_in_and_beside_pictures_are_searched_learned_from_and_counted(tmp_path, save_picture):
+    sys.path.insert(0, str(Path(__file__).parent / "metadata"))
+    from written import bag, xmp_bytes
+
+    for number, colour in enumerate(COLOURS):
+        for copy in range(6):
+            path = save_picture(tmp_path / "p" / f"{number}-{copy}.jpg", colour, seed=copy)
+            packet = xmp_bytes(
+                bag("dc:subject", colour) + bag("Iptc4xmpExt:PersonInImage", "Ada"),
+                'xmp:Rating="3" photoshop:City="Oslo" photoshop:DateCreated="2019-07-14"',
+            )
+            path.with_suffix(".xmp").write_bytes(packet)
+    with Library.open(tmp_path / "library.db") as library:
+        report = library.index([tmp_path / "p"], encoder="toy")
+        assert (report.indexed, report.words) == (60, 180)
+        assert "red" in [found.text for found in library.annotate(tmp_path / "p" / "0-0.jpg", k=6)]
+        facts = library.info()
+        assert (facts.keywords, facts.people, facts.places) == (12, 1, 1)
+        assert (facts.dated, facts.located, facts.rated) == (60, 0, 60)
+        assert set(COLOURS) <= set(library.train(bits=32, dry_run=True).keywords)
+        assert library.index([tmp_path / "p"]).words == 0
+
+
+def test_a_few_notes_about_broken_metadata_are_shown(tmp_path, save_picture):
+    for number in range(12):
+        path = save_picture(tmp_path / "p" / f"{number:02d}.jpg", "red", seed=number)
+        path.with_suffix(".xmp").write_text("<broken")
+    with Library.open(tmp_path / "library.db") as library:
+        notes = library.index([tmp_path / "p"], encoder="toy").notes
+    assert len(notes) == 11
+    assert "00.jpg: 00.xmp cannot be read: " in notes[0]
+    assert notes[-1] == "… and 2 more notes about metadata"

@@ -29,6 +29,10 @@ class CodesError(XmodalError, ValueError):
     """Codes, ids or ``k`` given to the Hamming engine have the wrong shape, dtype or value."""
 
 
+class NotEnoughMemoryError(XmodalError, MemoryError):
+    """What was asked for needs more memory than is free; nothing was allocated."""
+
+
 class MediaError(XmodalError):
     """A file cannot be decoded; the message is the reason, without the path."""
 

@@ -16,14 +16,15 @@ from xmodal.encoders import Encoder, load_encoder
 from xmodal.encoders.background import Background, load_background
 from xmodal.encoders.base import Features
 from xmodal.errors import IndexInterrupted, LibraryError, UsageError
-from xmodal.hamming import to_planes
+from xmodal.hamming import HammingIndex
 from xmodal.ingest.attach import attach_captions, encode_waiting_texts
 from xmodal.ingest.captions import read_captions
 from xmodal.ingest.decode import decode_image
 from xmodal.ingest.pipeline import index_volume
-from xmodal.ingest.report import CaptionCounts, IndexCounts, Progress
-from xmodal.query import CodeIndex, rank
+from xmodal.ingest.report import IndexCounts, Progress
+from xmodal.query import rank
 from xmodal.query.catalog import TextSource, describe, paths_of, texts_of
+from xmodal.query.indexes import Indexes
 from xmodal.query.ranking import SHORTLIST, Ranking
 from xmodal.results import (
     Annotation,
@@ -38,7 +39,7 @@ from xmodal.spaces.code import ActiveCode, active_code, ensure_code, renew_code
 from xmodal.spaces.space import Space, make_default, space_for_indexing, space_for_search
 from xmodal.store.database import Database
 from xmodal.store.features import read_features
-from xmodal.store.segments import load_codes, merge_segments
+from xmodal.store.segments import merge_segments
 
 Notify = Callable[[str], None]
 MAX_NOTES = 10
@@ -69,7 +70,7 @@ class Library:
         self._notify = notify or (lambda message: None)
         self._database: Database | None = None
         self._encoders: dict[str, Encoder] = {}  # by the spec that loaded them
-        self._indexes: dict[tuple[int, str], CodeIndex] = {}
+        self._indexes: Indexes | None = None
 
     @classmethod
     def open(
@@ -108,7 +109,7 @@ class Library:
         if self._database is not None:
             self._database.close()
             self._database = None
-        self._indexes.clear()
+        self._indexes = None
 
     def index(
         self,
@@ -154,7 +155,7 @@ class Library:
                     told = attach_captions(
                         database, table, chosen, space.id, code, root=roots[0][0], progress=progress
                     )
-                    counts.notes += _about_captions(told)
+                    counts.notes += _first_notes(told.unmatched, "rows of the captions file")
                 # Texts that an interrupted run, or another feature space, left without a feature.
                 encode_waiting_texts(database, chosen, space.id, code, progress=progress)
                 if add_encoder:
@@ -166,7 +167,7 @@ class Library:
             except KeyboardInterrupt as interrupt:
                 raise IndexInterrupted(_report(counts, started)) from interrupt
             finally:
-                self._indexes.clear()
+                self._indexes = None
         return _report(counts, started)
 
     def search(
@@ -264,7 +265,7 @@ class Library:
                     labels=str(labels), bits=bits, seed=seed, dry_run=dry_run,
                 )  # fmt: skip
             finally:
-                self._indexes.clear()
+                self._indexes = None
 
     def tune(
         self,
@@ -305,6 +306,11 @@ class Library:
         if self._database is None:
             self._database = Database.open(self.path, create=False)
         return self._database
+
+    def _existing_indexes(self) -> Indexes:
+        if self._indexes is None:
+            self._indexes = Indexes(self._existing_database(), self._notify)
+        return self._indexes
 
     def _load_encoder(self, spec: str) -> Encoder:
         if spec not in self._encoders:
@@ -353,19 +359,11 @@ class Library:
         use_features: bool,
     ) -> Ranking:
         code = self._code(session, space)
-        key = (code.hasher_id, target)
-        if key not in self._indexes:
-            stored = load_codes(session, code.hasher_id, target)
-            for problem in stored.problems:
-                self._notify(problem)
-            # A code that another process replaced is not asked again.
-            self._indexes = {k: v for k, v in self._indexes.items() if k[0] == key[0]}
-            self._indexes[key] = CodeIndex(code.hasher.bits, stored.ids, stored.planes)
+        index = self._existing_indexes().get(session, code.hasher_id, target)
 
         def read(ids: NDArray[np.int64]) -> Features:
             return read_features(session, space.id, ids)
 
-        index = self._indexes[key]
         return rank(
             feature, modality, index, target, code.hasher, k, read if use_features else None
         )
@@ -374,8 +372,8 @@ class Library:
         self, space: Space, code: ActiveCode, feature: Features, k: int
     ) -> list[tuple[str, TextSource, int, float]]:
         background = self._background(self._encoder(space))
-        planes = to_planes(code.encode_texts(background.word_features))
-        index = CodeIndex(code.hasher.bits, np.arange(len(background.words)), planes)
+        index = HammingIndex(code.hasher.bits)
+        index.add(np.arange(len(background.words)), code.encode_texts(background.word_features))
         ranking = rank(
             feature, "image", index, "text", code.hasher, k,
             lambda ids: background.word_features[ids],
@@ -415,13 +413,14 @@ def _report(counts: IndexCounts, started: float) -> IndexReport:
         moved=counts.moved,
         removed=counts.removed,
         failed=counts.failed,
+        words=counts.words,
         seconds=round(time.monotonic() - started, 3),
         failures=list(counts.failures),
-        notes=list(counts.notes),
+        notes=counts.notes + _first_notes(counts.unclear, "notes about metadata"),
     )
 
 
-def _about_captions(counts: CaptionCounts) -> list[str]:
-    shown = counts.unmatched[:MAX_NOTES]
-    left = len(counts.unmatched) - len(shown)
-    return shown + ([f"… and {left} more rows of the captions file"] if left else [])
+def _first_notes(notes: Sequence[str], what: str) -> list[str]:
+    shown = list(notes[:MAX_NOTES])
+    left = len(notes) - len(shown)
+    return shown + ([f"… and {left} more {what}"] if left else [])

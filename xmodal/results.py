@@ -34,9 +34,10 @@ class Annotation:
 
 @dataclass(frozen=True, slots=True)
 class IndexReport:
-    """What an index run did; the six counts of files are the fields of ``index --json``.
+    """What an index run did; the counts and the seconds are the fields of ``index --json``.
 
     ``moved`` counts files recognised by their content, without decoding: renamed, moved, copied.
+    ``words`` counts captions and keywords that pictures got from metadata in and beside them.
     """
 
     indexed: int
@@ -44,6 +45,7 @@ class IndexReport:
     moved: int
     removed: int
     failed: int
+    words: int
     seconds: float
     failures: list[Failure] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -169,7 +171,11 @@ class EvaluateReport:
 
 @dataclass(frozen=True, slots=True)
 class LibraryInfo:
-    """What a library holds; ``problems`` is empty when every checksum is right."""
+    """What a library holds; ``problems`` is empty when every checksum is right.
+
+    ``people`` and ``places`` are among the ``keywords``; ``dated``, ``located`` and ``rated`` count
+    the pictures whose capture time, position and rating are known.
+    """
 
     path: Path
     bytes: int
@@ -178,6 +184,11 @@ class LibraryInfo:
     files: dict[str, int]
     captions: int
     keywords: int
+    people: int
+    places: int
+    dated: int
+    located: int
+    rated: int
     encoders: list[str]
     hasher: str | None
     bits: int | None

@@ -68,12 +68,13 @@ def test_annotate_json_has_exactly_the_documented_fields(run: Run, indexed: Path
 
 def test_index_json_is_one_summary(run: Run, photo_folder: Path) -> None:
     first = json.loads(run("index", photo_folder, "--encoder", "toy", "--json").stdout)
-    assert list(first) == ["indexed", "unchanged", "moved", "removed", "failed", "seconds"]
+    assert list(first) == ["indexed", "unchanged", "moved", "removed", "failed", "words", "seconds"]
     assert first["indexed"] == 30
     (photo_folder / "0" / "00.jpg").unlink()
     second = json.loads(run("index", photo_folder, "--json").stdout)
     assert {**second, "seconds": 0} == {
-        "indexed": 0, "unchanged": 29, "moved": 0, "removed": 1, "failed": 0, "seconds": 0,
+        "indexed": 0, "unchanged": 29, "moved": 0, "removed": 1, "failed": 0, "words": 0,
+        "seconds": 0,
     }  # fmt: skip
 
 
@@ -81,6 +82,15 @@ def test_index_says_what_it_did_in_one_line(run: Run, photo_folder: Path) -> Non
     result = run("index", photo_folder, "--encoder", "toy")
     assert result.stdout.startswith("30 indexed, 0 unchanged, 0 moved, 0 removed, 0 failed in ")
     assert result.stdout.count("\n") == 1
+
+
+def test_index_and_info_say_how_much_was_found_written(run: Run, photo_folder: Path) -> None:
+    (photo_folder / "0" / "00.txt").write_text("A red sheet on a table", encoding="utf-8")
+    result = run("index", photo_folder, "--encoder", "toy")
+    assert ", 0 failed, 1 captions and keywords found in " in result.stdout
+    told = dict(rows(run("info")))
+    assert (told["captions"], told["people"], told["places"]) == ("1", "0", "0")
+    assert told["pictures with"] == "a time: 0, a position: 0, a rating: 0"
 
 
 def test_a_file_that_cannot_be_read_is_listed_and_the_rest_goes_on(

@@ -1,6 +1,6 @@
 """The suite that every engine passes: the answers of brute force, bit for bit.
 
-A new engine is added to ``xmodal.hamming.index.ENGINES`` and is tested here without a change.
+A new engine is added to ``xmodal.hamming.engines.ENGINES`` and is tested here without a change.
 """
 
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xmodal.hamming import HammingIndex, engine, to_planes
-from xmodal.hamming.index import ENGINES
+from xmodal.hamming import HammingIndex, asymmetric_scores, engine, to_planes
+from xmodal.hamming.engines import ENGINES
 
 pytestmark = pytest.mark.parametrize("engine_name", list(ENGINES))
 few = settings(max_examples=60, deadline=None)
@@ -30,7 +30,7 @@ class Case:
 
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
-    bits = 8 * draw(st.one_of(st.sampled_from([1, 7, 8, 9, 16, 24, 32, 128]), st.integers(1, 128)))
+    bits = 8 * draw(st.one_of(st.sampled_from([1, 7, 8, 9, 16, 24, 32, 128]), st.integers(1, 40)))
     n = draw(st.integers(0, 300))
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     alphabet = draw(st.sampled_from([1, 2, 256]))
@@ -92,6 +92,28 @@ def test_radius_search_equals_brute_force(engine_name: str, case: Case, radius: 
         assert found.distances.dtype == np.int32
         np.testing.assert_array_equal(found.ids, ids[distances <= radius])
         np.testing.assert_array_equal(found.distances, distances[distances <= radius])
+
+
+@few
+@given(case=cases(), k=st.integers(1, 320), whole=st.booleans(), share=st.sampled_from([1, 0.5]))
+def test_weighted_search_equals_brute_force(
+    engine_name: str, case: Case, k: int, whole: bool, share: float
+) -> None:
+    index = HammingIndex(case.bits, engine_name)
+    index.add(case.ids, case.codes)
+    weights = case.rng.standard_normal((2, case.bits)).astype(np.float32)
+    if whole:
+        weights = np.round(weights)  # many ties
+    keep = case.rng.random(len(case.ids)) < share
+    allowed = None if share == 1 else case.ids[keep]
+    ids, codes = (case.ids, case.codes) if share == 1 else (case.ids[keep], case.codes[keep])
+    for query, found in zip(weights, index.search_weighted(weights, k, allowed), strict=True):
+        scores = asymmetric_scores(query, codes)
+        order = np.lexsort((ids, -scores))[:k]
+        assert found.ids.dtype == np.int64
+        assert found.scores.dtype == np.float32
+        np.testing.assert_array_equal(found.ids, ids[order])
+        np.testing.assert_array_equal(found.scores, scores[order])
 
 
 @few

@@ -17,7 +17,7 @@ def test_planes_and_codes_are_the_same_thing(codes: np.ndarray) -> None:
     planes = to_planes(codes)
     assert planes.dtype == np.uint64
     assert planes.shape == (-(-codes.shape[1] // 8), codes.shape[0])
-    assert planes.flags.c_contiguous
+    assert all(plane.flags.c_contiguous for plane in planes)
     np.testing.assert_array_equal(from_planes(planes, codes.shape[1]), codes)
 
 

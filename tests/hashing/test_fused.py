@@ -6,7 +6,7 @@ import pytest
 from xmodal.errors import HasherError
 from xmodal.hashing import create_hasher
 from xmodal.hashing.fused import Fused
-from xmodal.hashing.instance_choice import choose_instance
+from xmodal.hashing.fused_choice import APART, SHARED, choose_halves
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,9 @@ def test_code_is_the_semantic_code_then_the_instance_code(fused, pairs):
     )
 
 
-def test_halves_count_the_same_however_large_their_projections(fused, pairs):
+def test_halves_count_the_same_however_large_their_projections(pairs):
+    fused = create_hasher("fused", bits=32, semantic_share=0.5)
+    fused.fit(pairs.images, pairs.texts, pairs.labels)
     signs = np.where(fused.project_images(pairs.images) > 0, 1.0, -1.0)
     weights = fused.query_texts(pairs.texts)
     semantic, instance = (
@@ -98,20 +100,42 @@ def test_halves_of_different_feature_spaces_do_not_join(pairs):
         Fused.join(lemon, create_hasher("itq"), pairs.images, pairs.texts)
 
 
-@pytest.fixture
-def shared_meaning():
-    """Pairs of a space that both modalities know well: 300 rows of 48 dimensions."""
+def _chosen(images, texts, labels, names=SHARED, shares=(0.5,)):
+    semantic = create_hasher("posterior-itq", bits=16)
+    halves = [create_hasher(name, bits=32) for name in names]
+    return choose_halves(semantic, halves, shares, images, texts, labels)
+
+
+def test_instance_half_is_the_one_that_finds_own_partners():
     rng = np.random.default_rng(5)
-    items = rng.normal(size=(300, 48)) * np.linspace(2, 0.2, 48)
-    return (items + 0.3 * rng.normal(size=(2, *items.shape))).astype(np.float32)
-
-
-def test_instance_half_uses_the_shared_space_where_there_is_one(shared_meaning):
-    images, texts = shared_meaning
-    assert choose_instance(32, 0, images, texts) == "pair-itq"
+    labels = np.eye(4)[rng.integers(4, size=400)]
+    items = rng.normal(size=(400, 48)) * np.linspace(2, 0.2, 48) + labels @ rng.normal(size=(4, 48))
+    images, texts = items + 0.3 * rng.normal(size=(2, *items.shape))
+    assert _chosen(images, texts, labels)[0] != "cca-itq"
     turned = texts @ np.linalg.qr(np.random.default_rng(6).normal(size=(48, 48)))[0]
-    assert choose_instance(32, 0, images, turned) == "cca-itq"
-    assert choose_instance(32, 0, images, texts[:, :40]) == "cca-itq"
+    assert _chosen(images, turned, labels)[0] == "cca-itq"
+
+
+def test_share_follows_what_is_harder_to_find(pairs_of):
+    rng = np.random.default_rng(0)
+    pairs = pairs_of(rows=600, dim=64, classes=20)
+    shares = (0.1, 0.5, 0.9)
+    alike = pairs.images + 0.1 * rng.normal(size=pairs.images.shape)  # partners are found anyhow
+    easy = _chosen(pairs.images, alike, pairs.labels, shares=shares)[1]
+    noise = np.eye(20)[rng.integers(20, size=600)]  # labels that nothing tells
+    useless = _chosen(pairs.images, pairs.texts, noise, shares=shares)[1]
+    assert useless < easy
+
+
+def test_too_few_rows_decide_nothing(pairs):
+    few = pairs.part(slice(0, 40))
+    assert _chosen(few.images, few.texts, few.labels, APART, (0.3, 0.5)) == ("cca-itq", 0.3)
+
+
+def test_given_halves_and_share_are_taken_as_they_are(pairs):
+    fused = create_hasher("fused", bits=32, instance="lsh", semantic="lemon", semantic_share=0.3)
+    fused.fit(pairs.images, pairs.texts, pairs.labels)
+    assert (fused.semantic_.name, fused.instance_.name, fused.share_) == ("lemon", "lsh", 0.3)
 
 
 def test_code_of_modalities_without_a_shared_space(pairs):

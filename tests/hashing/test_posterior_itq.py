@@ -120,6 +120,19 @@ def test_picture_with_several_texts_is_left_out_with_all_of_them(pairs_of):
     assert _label_map(often, unseen) > _label_map(once, unseen) - 0.02
 
 
+def test_rows_without_any_noise_are_not_turned_round():
+    rng = np.random.default_rng(0)
+    labels = np.eye(4)[rng.integers(4, size=200)]
+    images, texts = labels @ rng.normal(size=(4, 32)), labels @ rng.normal(size=(4, 16))
+    for rows in (200, 40):  # copies of four rows, more and fewer than a picture may have captions
+        hasher = create_hasher("posterior-itq", bits=16)
+        hasher.fit(images[:rows], texts[:rows], labels[:rows])
+        agree = unpack_signs(hasher.encode_images(images)) == unpack_signs(
+            hasher.encode_texts(texts)
+        )
+        assert agree.mean() > 0.9
+
+
 def test_calibration_of_a_rare_class_is_that_of_all():
     rng = np.random.default_rng(1)
     truth = rng.random((2000, 3)) < np.array([0.3, 0.3, 0.001])

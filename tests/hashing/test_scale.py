@@ -69,7 +69,7 @@ def small_parts(monkeypatch):
         "supervised.CHUNK": 500,
         "supervised.CHOICE_ROWS": 500,
         "fused.BALANCE_ROWS": 300,
-        "instance_choice.CHOICE_ROWS": 300,
+        "fused_choice.CHOICE_ROWS": 300,
         "itq.ROTATION_ROWS": 300,
         "pair_itq.ROTATION_ROWS": 300,
         "posterior_itq.SAMPLE_ROWS": 300,

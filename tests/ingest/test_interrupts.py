@@ -123,12 +123,13 @@ def test_an_interrupt_after_the_commit_does_not_write_it_twice(
     real = pipeline.save_batch
     interrupted: list[bool] = []
 
-    def save_twice(*args: object) -> None:
-        real(*args)
+    def save_twice(*args: object) -> int:
+        words = real(*args)
         if not interrupted:
             interrupted.append(True)
             args[0].commit()  # type: ignore[attr-defined]  # the session: what SQLite has, it has
             raise KeyboardInterrupt
+        return words
 
     monkeypatch.setattr(pipeline, "save_batch", save_twice)
     with pytest.raises(KeyboardInterrupt):

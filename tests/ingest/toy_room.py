@@ -4,6 +4,7 @@ Also a program, for tests that kill it: ``toy_room.py LIBRARY FOLDER`` indexes i
 prints a line when it starts and one for each file, and "done" at the end.
 """
 
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -22,8 +23,8 @@ from xmodal.ingest.attach import attach_captions
 from xmodal.ingest.captions import read_captions
 from xmodal.ingest.report import CaptionCounts, IndexCounts, Progress
 from xmodal.store.database import Database
+from xmodal.store.loading import load_codes
 from xmodal.store.models import EncoderRecord, File, HasherRecord
-from xmodal.store.segments import load_codes
 
 BITS = 64
 
@@ -78,7 +79,7 @@ class ToyRoom:
         with self.database.session() as session:
             stored = load_codes(session, self.coder.hasher_id, modality)
         assert not stored.problems
-        return sorted(int(i) for i in stored.ids)
+        return sorted(int(i) for ids, _ in stored.batches for i in ids)
 
     def live(self) -> list[int]:
         """The item ids that a present file shows."""
@@ -127,4 +128,6 @@ def _main(library: str, folder: str) -> None:
 
 
 if __name__ == "__main__":
+    # A background job is started with Ctrl-C ignored; the run under test is not.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     _main(*sys.argv[1:])

@@ -1,18 +1,21 @@
 """Migrations: the same tables by every way, a copy first, and all or nothing when killed."""
 
+import hashlib
 import os
 import shutil
 import sqlite3
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine, inspect, select
+from sqlalchemy import create_engine, insert, inspect, select, update
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
@@ -20,8 +23,20 @@ from xmodal.errors import LibraryError
 from xmodal.resources import resource_path
 from xmodal.store import schema
 from xmodal.store.database import Database
-from xmodal.store.models import Base, File, Item, Volume
+from xmodal.store.layout import pack_segment
+from xmodal.store.loading import load_codes
+from xmodal.store.models import (
+    Base,
+    EncoderRecord,
+    File,
+    HasherRecord,
+    Item,
+    Segment,
+    Volume,
+)
+from xmodal.store.sqlite import start_file
 
+LAST = schema.REVISIONS[-1]
 # What a later xmodal might do: change a table that others refer to, which SQLite does by a copy.
 NEXT = '''
 """An item remembers whether it is upright."""
@@ -30,7 +45,7 @@ import os, signal
 import sqlalchemy as sa
 from alembic import op
 
-revision, down_revision, branch_labels, depends_on = "0002", "0001", None, None
+revision, down_revision, branch_labels, depends_on = "9999", "LAST", None, None
 
 
 def upgrade() -> None:
@@ -49,7 +64,7 @@ import sys
 from pathlib import Path
 from xmodal.store import schema
 from xmodal.store.database import Database
-schema.REVISIONS = ("0001", "0002")
+schema.REVISIONS = (*schema.REVISIONS, "9999")
 schema.resource_path = lambda name: Path(sys.argv[2])
 print("ready", flush=True)
 sys.stdin.read()
@@ -59,7 +74,7 @@ Database.open(sys.argv[1]).close()
 
 @pytest.fixture
 def old(path: Path) -> Path:
-    """A library of revision 0001 with a picture in it."""
+    """A library of this xmodal with a picture in it."""
     database = Database.open(path)
     with database.transaction() as session:
         session.add(Volume(id=1, path="/photos"))
@@ -75,14 +90,15 @@ def scripts(tmp_path: Path) -> Path:
     """The migrations and one more, as the next xmodal would have them."""
     folder = tmp_path / "50 % more"
     shutil.copytree(resource_path("migrations"), folder)
-    (folder / "versions" / "0002_upright.py").write_text(NEXT)
+    script = NEXT.replace("LAST", LAST)
+    (folder / "versions" / "9999_upright.py").write_text(script)
     return folder
 
 
 @pytest.fixture
 def next_version(scripts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """This process is of the next xmodal."""
-    monkeypatch.setattr(schema, "REVISIONS", ("0001", "0002"))
+    monkeypatch.setattr(schema, "REVISIONS", (*schema.REVISIONS, "9999"))
     monkeypatch.setattr(schema, "resource_path", lambda name: scripts)
 
 
@@ -159,7 +175,7 @@ def test_a_migration_keeps_rows_that_refer_to_a_copied_table(old, next_version):
 def test_the_library_is_copied_before_a_migration(old, next_version, monkeypatch):
     Database.open(old).close()
     (copy,) = backups(old)
-    assert copy.name.startswith("library.backup-0001-")
+    assert copy.name.startswith(f"library.backup-{LAST}-")
     assert "upright" not in columns(copy)
     check_picture(copy)
     # An older xmodal, or this one after a second thought, can use the copy in place of the library.
@@ -194,7 +210,7 @@ def test_a_migration_that_is_killed_leaves_the_old_tables_and_can_be_repeated(ol
         env={**os.environ, "XMODAL_TEST": "kill"}, capture_output=True,
     )  # fmt: skip
     assert killed.returncode < 0
-    Database.open(old, create=False).close()  # this xmodal knows 0001 only
+    Database.open(old, create=False).close()  # this xmodal knows its own only
     assert "upright" not in columns(old)
     check_picture(old)
     again = subprocess.run(
@@ -221,6 +237,41 @@ def test_a_read_only_library_that_needs_a_migration_says_so(unprivileged_folder,
     path = unprivileged_folder / "library.db"
     Database.open(path).close()
     unprivileged_folder.chmod(0o555)
-    monkeypatch.setattr(schema, "REVISIONS", ("0001", "0002"))
+    monkeypatch.setattr(schema, "REVISIONS", (*schema.REVISIONS, "9999"))
     with pytest.raises(LibraryError, match="older than this xmodal"):
         Database.open(path)
+
+
+def test_codes_of_the_first_format_are_found_again_and_damaged_ones_stay_so(path, monkeypatch):
+    """A library of revision 0001 with two whole segments and a damaged one."""
+    ids = [np.array([1, 5]), np.arange(10, 5000), np.array([9000])]
+    engine = create_engine(f"sqlite:///{path}")
+    start_file(path)
+    with engine.begin() as connection, monkeypatch.context() as old_version:
+        old_version.setattr(schema, "REVISIONS", ("0001",))
+        schema.migrate_tables(connection)
+        connection.execute(
+            insert(EncoderRecord).values(id=1, identifier="toy:1", spec="toy", dim=8)
+        )
+        connection.execute(
+            insert(HasherRecord).values(id=1, encoder_id=1, name="itq", bits=64, blob=b"")
+        )
+        for some in ids:
+            planes = some.astype(np.uint64)[None, :] * 3
+            segment = pack_segment(some, planes)
+            head = np.array([len(some), some[0], some[-1]], "<i8").tobytes()
+            whole = head + (segment.ids or b"") + segment.codes
+            checksum = hashlib.blake2b(whole, digest_size=16).digest()
+            values = {**asdict(segment), "checksum": checksum}
+            connection.execute(insert(Segment).values(hasher_id=1, modality="image", **values))
+        connection.execute(update(Segment).where(Segment.first_id == 9000).values(codes=bytes(8)))
+    engine.dispose()
+    database = Database.open(path)
+    with database.session() as session:
+        loaded = load_codes(session, 1, "image")
+    assert [int(i) for found, _ in loaded.batches for i in found] == [*ids[0], *ids[1]]
+    for found, planes in loaded.batches:
+        assert planes[0].tolist() == [3 * i for i in found]
+    (problem,) = loaded.problems
+    assert "9000" in problem
+    database.close()

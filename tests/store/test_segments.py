@@ -17,13 +17,13 @@ from sqlalchemy import func, select
 from xmodal.errors import CodesError
 from xmodal.hamming.packing import from_planes
 from xmodal.store.database import Database
+from xmodal.store.loading import load_codes
 from xmodal.store.models import EncoderRecord, HasherRecord, Segment
 from xmodal.store.segments import (
     SEGMENT_CODES,
     append_codes,
     count_codes,
     delete_codes,
-    load_codes,
     merge_segments,
 )
 
@@ -40,9 +40,11 @@ def stored(database: Database) -> dict[int, bytes]:
     with database.session() as session:
         loaded = load_codes(session, HASHER, "image")
     assert loaded.problems == []
-    codes = from_planes(loaded.planes, BYTES)
-    found = {int(i): code.tobytes() for i, code in zip(loaded.ids, codes, strict=True)}
-    assert len(found) == len(loaded.ids), "an id came twice"
+    found: dict[int, bytes] = {}
+    for ids, planes in loaded.batches:
+        for i, code in zip(ids, from_planes(planes, BYTES), strict=True):
+            assert int(i) not in found, "an id came twice"
+            found[int(i)] = code.tobytes()
     return found
 
 
@@ -148,7 +150,7 @@ def test_a_flipped_bit_is_named_and_the_other_segments_are_still_read(database, 
         setattr(segment, column, bytes(value))
     with database.session() as session:
         loaded = load_codes(session, HASHER, "image")
-    assert loaded.ids.tolist() == [20, 21]
+    assert [int(i) for ids, _ in loaded.batches for i in ids] == [20, 21]
     assert len(loaded.problems) == 1
     assert "segment 1" in loaded.problems[0]
     assert "damaged" in database.check()[0]
@@ -164,7 +166,7 @@ def test_a_damaged_segment_is_left_alone_by_merging(database):
         merge_segments(session, HASHER, "image")
     with database.session() as session:
         loaded = load_codes(session, HASHER, "image")
-    assert loaded.ids.tolist() == [1, 3]
+    assert [int(i) for ids, _ in loaded.batches for i in ids] == [1, 3]
     assert len(loaded.problems) == 1
 
 
@@ -226,3 +228,21 @@ def test_kill_at_any_moment_keeps_whole_transactions(database):
         assert all(code == bytes([i % 251]) * BYTES for i, code in found.items())
         assert last >= committed
         committed, start = last, last + 10
+
+
+def test_many_small_commits_leave_few_segments_and_do_not_touch_large_ones(database):
+    many = np.arange(SEGMENT_CODES, dtype=np.int64)
+    codes = np.random.default_rng(0).integers(0, 256, (len(many), BYTES), dtype=np.uint8)
+    with database.transaction() as session:
+        append_codes(session, HASHER, "image", many, codes)
+        large = session.scalars(select(Segment.id)).one()
+    for number in range(150):
+        with database.transaction() as session:
+            few = np.arange(2) + 100_000 + 2 * number
+            append_codes(session, HASHER, "image", few, codes_of(few))
+    assert segments(database) < 70
+    found = stored(database)
+    assert len(found) == SEGMENT_CODES + 300
+    assert found[100_299] == codes_of([100_299])[0].tobytes()
+    with database.session() as session:
+        assert session.get(Segment, large).count == SEGMENT_CODES

@@ -59,10 +59,13 @@ def index(
       xmodal index ~/Photos --captions words.csv
       xmodal index ~/Photos --encoder bundled --offline
 
+    Captions, keywords, people, places, times, positions and ratings are read from EXIF, IPTC and
+    XMP, and from .xmp, .txt and Google's .json files beside the pictures.
+
     Run it again whenever you like: renamed, moved and copied files are recognised. Ctrl-C keeps
     what was indexed, and the next run continues. Files that cannot be read are listed with the
     reason, the rest goes on, and the exit code is 2. With --json the fields are indexed,
-    unchanged, moved, removed, failed and seconds.
+    unchanged, moved, removed, failed, words (captions and keywords found) and seconds.
     """
     interrupted = False
     with open_library(context, library, offline, create=True) as opened:
@@ -84,10 +87,11 @@ def index(
         note(remark)
     counts = {name: getattr(report, name) for name in COUNTS}
     if as_json:
-        print_json({**counts, "seconds": report.seconds})
+        print_json({**counts, "words": report.words, "seconds": report.seconds})
     else:
         done = ", ".join(f"{count:,} {name}" for name, count in counts.items())
-        typer.echo(f"{done} in {report.seconds:,.1f} s")
+        found = f", {report.words:,} captions and keywords found" if report.words else ""
+        typer.echo(f"{done}{found} in {report.seconds:,.1f} s")
     if interrupted:
         note("interrupted; what was indexed stays, and the same command continues from there")
         raise typer.Exit(130)

@@ -1,9 +1,14 @@
 """`xmodal info`: what a library holds, and whether it is sound."""
 
+from typing import TYPE_CHECKING
+
 import typer
 
 from xmodal.cli.options import AsJson, LibraryFile, Offline, open_library
 from xmodal.cli.output import Cell, note, print_facts, print_json, size
+
+if TYPE_CHECKING:
+    from xmodal.results import LibraryInfo
 
 
 def info(
@@ -34,6 +39,9 @@ def info(
             ("files", files or "none"),
             ("captions", f"{facts.captions:,}"),
             ("keywords", f"{facts.keywords:,}"),
+            ("people", f"{facts.people:,}"),
+            ("places", f"{facts.places:,}"),
+            ("pictures with", _known(facts)),
         ]
         lines += [("encoder", encoder) for encoder in facts.encoders]
         if facts.hasher is not None:
@@ -45,6 +53,11 @@ def info(
         note(f"damaged: {problem}")
     if facts.problems:
         raise typer.Exit(2)
+
+
+def _known(facts: "LibraryInfo") -> str:
+    counts = {"a time": facts.dated, "a position": facts.located, "a rating": facts.rated}
+    return ", ".join(f"{what}: {count:,}" for what, count in counts.items())
 
 
 def _shown(value: object) -> str:

@@ -1,7 +1,7 @@
 """Binary codes: packing, exact Hamming search, asymmetric scores. Arrays in, arrays out."""
 
 from xmodal.hamming.asymmetric import asymmetric_scores
-from xmodal.hamming.engine import Chunk, Engine, Neighbours
+from xmodal.hamming.engine import Chunk, Engine, Neighbours, Scored
 from xmodal.hamming.index import HammingIndex, Hits
 from xmodal.hamming.packing import from_planes, pack_bits, to_planes, unpack_signs
 
@@ -11,6 +11,7 @@ __all__ = [
     "HammingIndex",
     "Hits",
     "Neighbours",
+    "Scored",
     "asymmetric_scores",
     "from_planes",
     "pack_bits",

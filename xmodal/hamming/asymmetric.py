@@ -17,6 +17,25 @@ _BYTE_SIGNS = unpack_signs(np.arange(256, dtype=np.uint8)[:, None]).T.astype(np.
 _BLOCK = 4096
 
 
+def byte_tables(query: NDArray[np.float32], code_bytes: int | None = None) -> NDArray[np.float32]:
+    """What each value of each byte of a code adds to its score, float32 ``(q, bytes, 256)``.
+
+    Raises CodesError for queries that are not float ``(bits,)`` or ``(q, bits)``, of ``code_bytes``
+    where given, or not finite.
+    """
+    query = np.asarray(query)
+    if query.dtype.kind != "f":
+        raise CodesError(f"expected a query of dtype float32, found {query.dtype}")
+    bits = "bits" if code_bytes is None else str(8 * code_bytes)
+    right = query.ndim in (1, 2) and query.shape[-1] % 8 == 0
+    if not right or code_bytes not in (None, query.shape[-1] // 8):
+        raise CodesError(f"expected a query of shape ({bits},) or (q, {bits}), found {query.shape}")
+    queries = np.atleast_2d(query).astype(np.float32, copy=False)
+    if not np.isfinite(queries).all():
+        raise CodesError("expected finite values in a query, found NaN or infinity")
+    return queries.reshape(len(queries), -1, 8) @ _BYTE_SIGNS
+
+
 def asymmetric_scores(query: NDArray[np.float32], codes: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Inner products of real queries with codes read as signs: ``sum_j query_j * b_j``.
 
@@ -43,15 +62,9 @@ def asymmetric_scores(query: NDArray[np.float32], codes: NDArray[np.uint8]) -> N
     array([10.,  4.], dtype=float32)
     """
     query = np.asarray(query)
-    if query.dtype.kind != "f":
-        raise CodesError(f"expected a query of dtype float32, found {query.dtype}")
-    if query.ndim not in (1, 2) or query.shape[-1] % 8:
-        raise CodesError(f"expected a query of shape (bits,) or (q, bits), found {query.shape}")
-    code_bytes = query.shape[-1] // 8
-    codes = check_codes(codes, code_bytes)
-    queries = np.atleast_2d(query).astype(np.float32, copy=False)
-    tables = queries.reshape(len(queries), code_bytes, 8) @ _BYTE_SIGNS
-    scores = np.zeros((len(queries), len(codes)), dtype=np.float32)
+    tables = byte_tables(query)
+    codes = check_codes(codes, tables.shape[1])
+    scores = np.zeros((len(tables), len(codes)), dtype=np.float32)
     for start in range(0, len(codes), _BLOCK):
         # Widened once for all queries: NumPy would widen byte indices at every look-up.
         columns = codes[start : start + _BLOCK].T.astype(np.intp, order="C")

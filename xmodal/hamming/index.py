@@ -1,20 +1,35 @@
 """HammingIndex: codes by id, searched exactly, while other threads add and remove."""
 
-import operator
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xmodal.errors import CodesError
-from xmodal.hamming.engine import CHUNK, Chunk, Engine, Neighbours, merge
-from xmodal.hamming.numpy_engine import NumpyEngine
-from xmodal.hamming.packing import check_bits, check_codes, check_planes, to_planes, word_count
+from xmodal.hamming.asymmetric import byte_tables
+from xmodal.hamming.checks import as_bitmap, check_ids, check_number, check_run, refuse
+from xmodal.hamming.engine import CHUNK, Chunk, Engine, Neighbours, Scored, merge
+from xmodal.hamming.engines import create_engine
+from xmodal.hamming.ids import Ids, as_run, listed
+from xmodal.hamming.memory import require_memory
+from xmodal.hamming.packing import (
+    WORD_BYTES,
+    check_bits,
+    check_codes,
+    check_planes,
+    from_planes,
+    to_planes,
+    word_count,
+)
 
-ENGINES: dict[str, type[Engine]] = {"numpy": NumpyEngine}
+# A filter that leaves fewer than one code in so many has them copied out: reading the others to
+# pass them over would cost more.
+THIN = 16
+HIT_BYTES = 12
+
+Allowed = NDArray[np.int64] | NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,6 +41,18 @@ class Hits:
 
     ids: NDArray[np.int64]
     distances: NDArray[np.int32]
+
+    @classmethod
+    def of(cls, found: Sequence[Neighbours], k: int) -> "Hits":
+        """The neighbours of each query in arrays of ``k`` columns."""
+        hits = cls(
+            np.full((len(found), k), -1, dtype=np.int64),
+            np.full((len(found), k), -1, dtype=np.int32),
+        )
+        for row, neighbours in enumerate(found):
+            hits.ids[row, : len(neighbours.ids)] = neighbours.ids
+            hits.distances[row, : len(neighbours.ids)] = neighbours.distances
+        return hits
 
 
 class HammingIndex:
@@ -55,7 +82,7 @@ class HammingIndex:
     def __init__(self, bits: int, engine: str | Engine = "auto") -> None:
         self.bits = check_bits(bits)
         self._bytes = bits // 8
-        self._engine = _engine(engine)
+        self._engine = create_engine(engine) if isinstance(engine, str) else engine
         self._chunks: tuple[Chunk, ...] = ()
         self._writing = threading.Lock()
 
@@ -76,17 +103,22 @@ class HammingIndex:
         Raises
         ------
         CodesError: wrong shape, dtype or number; an id that is negative, repeats, or is in the
-            index already. Nothing is added then. An id that was removed may be added again.
+            index already. NotEnoughMemoryError: the codes do not fit. Nothing is added then. An id
+            that was removed may be added again.
         """
-        self.add_planes(_check_ids(ids).copy(), to_planes(check_codes(codes, self._bytes)))
+        ids, codes = check_ids(ids), check_codes(codes, self._bytes)
+        needed = len(codes) * WORD_BYTES * word_count(self._bytes) + ids.nbytes
+        require_memory(needed, f"{len(codes):,} codes")
+        self.add_planes(ids.copy(), to_planes(codes))
 
-    def add_planes(self, ids: NDArray[np.int64], planes: NDArray[np.uint64]) -> None:
+    def add_planes(self, ids: Ids, planes: NDArray[np.uint64]) -> None:
         """Add codes that are laid out in planes already, uint64 ``(words, n)``; else as ``add``.
 
-        Where the ids ascend, both arrays are kept, not copied: do not write to them afterwards.
+        ``ids`` may be a ``range`` with step 1, which takes no memory. Where the ids ascend, both
+        are kept, not copied: do not write to them afterwards.
         """
         planes = check_planes(planes, word_count(self._bytes))
-        ids = _check_ids(ids)
+        ids = check_run(ids) if isinstance(ids, range) else check_ids(ids)
         if len(ids) != planes.shape[1]:
             raise CodesError(
                 f"expected one id a code, found {len(ids)} ids, {planes.shape[1]} codes"
@@ -94,18 +126,22 @@ class HammingIndex:
         if not len(ids):
             return
         self._check_padding(planes)
-        if np.any(ids[1:] <= ids[:-1]):
-            order = np.argsort(ids, kind="stable")
-            ids, planes = ids[order], planes[:, order]
-            _refuse(ids[1:][ids[1:] == ids[:-1]], "more than once among the ids to add")
+        if not isinstance(ids, range):
+            if np.any(ids[1:] <= ids[:-1]):
+                order = np.argsort(ids, kind="stable")
+                ids, planes = ids[order], planes[:, order]
+                refuse(ids[1:][ids[1:] == ids[:-1]], "more than once among the ids to add")
+            ids = as_run(ids)
         if planes.strides[1] != planes.itemsize:
             planes = np.ascontiguousarray(planes)
         with self._writing:
             for chunk in self._chunks:
-                _refuse(ids[chunk.locate(ids)[1]], "in the index already; remove() it first")
+                if chunk.ids[0] <= ids[-1] and ids[0] <= chunk.ids[-1]:
+                    new = listed(ids)
+                    refuse(new[chunk.locate(new)[1]], "in the index already; remove() it first")
             parts = range(0, len(ids), CHUNK)
-            new = [Chunk(planes[:, i : i + CHUNK], ids[i : i + CHUNK]) for i in parts]
-            self._chunks = _folded([*self._chunks, *new])
+            chunks = [Chunk(planes[:, i : i + CHUNK], ids[i : i + CHUNK]) for i in parts]
+            self._chunks = _folded([*self._chunks, *chunks])
 
     def remove(self, ids: NDArray[np.int64]) -> None:
         """Remove codes by id, int64 ``(n,)``.
@@ -114,8 +150,8 @@ class HammingIndex:
         ------
         CodesError: an id repeats or is not in the index. Nothing is removed then.
         """
-        wanted = np.sort(_check_ids(ids))
-        _refuse(wanted[1:][wanted[1:] == wanted[:-1]], "more than once among the ids to remove")
+        wanted = np.sort(check_ids(ids))
+        refuse(wanted[1:][wanted[1:] == wanted[:-1]], "more than once among the ids to remove")
         with self._writing:
             unknown = np.ones(len(wanted), dtype=bool)
             chunks = []
@@ -128,58 +164,95 @@ class HammingIndex:
                         chunk = chunk.compact()
                 if len(chunk.ids):
                     chunks.append(chunk)
-            _refuse(wanted[unknown], "not in the index")
+            refuse(wanted[unknown], "not in the index")
             self._chunks = tuple(chunks)
 
-    def search(
-        self, codes: NDArray[np.uint8], k: int, allowed: NDArray[np.int64] | None = None
-    ) -> Hits:
+    def codes(self, ids: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """The codes of these ids, uint8 ``(len(ids), bits // 8)``; an id may be named twice.
+
+        Raises
+        ------
+        CodesError: an id is not in the index.
+        """
+        wanted, back = np.unique(check_ids(ids), return_inverse=True)
+        planes = np.empty((word_count(self._bytes), len(wanted)), dtype=np.uint64)
+        unknown = np.ones(len(wanted), dtype=bool)
+        for chunk in self._chunks:
+            places, found = chunk.locate(wanted)
+            planes[:, found] = chunk.planes[:, places]
+            unknown[found] = False
+        refuse(wanted[unknown], "not in the index")
+        return from_planes(planes, self._bytes)[back]
+
+    def search(self, codes: NDArray[np.uint8], k: int, allowed: Allowed | None = None) -> Hits:
         """The ``k`` nearest codes of each query.
 
         Parameters
         ----------
         codes: queries, uint8 ``(q, bits // 8)``.
         k: 1 or greater; rows are padded with -1 where fewer codes are there.
-        allowed: int64 ``(m,)``, the ids that may be found, in any order. Ids without a code in
-            the index are passed over: a filter is made elsewhere and may know more items. An
-            empty array allows nothing.
+        allowed: what may be found: int64 ``(m,)``, ids in any order, or a bitmap, bool ``(m,)``,
+            of which element ``i`` stands for id ``i`` and ids from ``m`` on are not allowed. Ids
+            without a code in the index are passed over: a filter is made elsewhere and may know
+            more items. An empty array allows nothing.
 
         Raises
         ------
-        CodesError: wrong shape or dtype, ``k < 1``.
+        CodesError: wrong shape or dtype, ``k < 1``. NotEnoughMemoryError: ``k`` results for each
+            query would not fit.
         """
-        k = _check_number(k, "k", least=1)
+        k = check_number(k, "k", least=1)
         queries = to_planes(check_codes(codes, self._bytes))
-        found = self._engine.search(self._selection(allowed), queries, k)
-        hits = Hits(
-            np.full((len(found), k), -1, dtype=np.int64),
-            np.full((len(found), k), -1, dtype=np.int32),
-        )
-        for row, neighbours in enumerate(found):
-            hits.ids[row, : len(neighbours.ids)] = neighbours.ids
-            hits.distances[row, : len(neighbours.ids)] = neighbours.distances
-        return hits
+        require_memory(HIT_BYTES * k * queries.shape[1], f"{k:,} results for each query")
+        return Hits.of(self._engine.search(self._selection(allowed), queries, k), k)
 
     def search_radius(
-        self, codes: NDArray[np.uint8], radius: int, allowed: NDArray[np.int64] | None = None
+        self, codes: NDArray[np.uint8], radius: int, allowed: Allowed | None = None
     ) -> list[Neighbours]:
         """All codes within ``radius`` bits (0 or greater) of each query.
 
         Returns one ``(ids, distances)`` a query, int64 and int32 ``(found,)``, sorted by
         (distance, id). ``codes``, ``allowed`` and the errors are those of :meth:`search`.
         """
-        radius = _check_number(radius, "radius", least=0)
+        radius = check_number(radius, "radius", least=0)
         queries = to_planes(check_codes(codes, self._bytes))
         return self._engine.search_radius(self._selection(allowed), queries, radius)
 
-    def _selection(self, allowed: NDArray[np.int64] | None) -> Sequence[Chunk]:
+    def search_weighted(
+        self, queries: NDArray[np.float32], k: int, allowed: Allowed | None = None
+    ) -> list[Scored]:
+        """The ``k`` codes of the highest asymmetric score of each query, among all codes.
+
+        Parameters
+        ----------
+        queries: float32 ``(bits,)`` or ``(q, bits)``, the weight of each bit; the scores are those
+            of :func:`asymmetric_scores`.
+        k, allowed: as :meth:`search` takes them.
+
+        Returns
+        -------
+        One ``(ids, scores)`` a query, int64 and float32, highest score first, then by id.
+
+        Raises
+        ------
+        CodesError: wrong shape or dtype, NaN or infinite weights, ``k < 1``.
+        """
+        k = check_number(k, "k", least=1)
+        tables = byte_tables(queries, self._bytes)
+        return self._engine.search_weighted(self._selection(allowed), tables, k)
+
+    def _selection(self, allowed: Allowed | None) -> Sequence[Chunk]:
         """What a search scans: this moment's chunks by first id, cut down to what is allowed."""
         chunks = sorted(self._chunks, key=lambda chunk: int(chunk.ids[0]))
         if allowed is None:
             return chunks
-        wanted = np.unique(_check_ids(allowed, "allowed"))
+        bitmap = as_bitmap(allowed)
+        if bitmap is not None:
+            cut = (chunk.only(_picked(bitmap, chunk.ids)) for chunk in chunks)
+            return [_thinned(chunk) for chunk in cut if len(chunk)]
+        wanted = np.unique(check_ids(allowed, "allowed"))
         located = ((chunk, chunk.locate(wanted)[0]) for chunk in chunks)
-        return [chunk.only(places) for chunk, places in located if len(places)]
+        return [_only_at(chunk, places) for chunk, places in located if len(places)]
 
     def _check_padding(self, planes: NDArray[np.uint64]) -> None:
         used = self.bits % 64
@@ -188,6 +261,28 @@ class HammingIndex:
                 f"expected zeros after the {used} bits that the last plane of {self.bits}-bit "
                 "codes holds, found ones: the planes are of another length or damaged"
             )
+
+
+def _picked(bitmap: NDArray[np.bool_], ids: Ids) -> NDArray[np.bool_]:
+    """The bitmap's elements of ascending ``ids``; False behind its end."""
+    if isinstance(ids, range):
+        inside = bitmap[ids.start : ids.stop]
+    else:
+        inside = bitmap[ids[: int(np.searchsorted(ids, len(bitmap)))]]
+    return np.pad(inside, (0, len(ids) - len(inside)))
+
+
+def _only_at(chunk: Chunk, places: NDArray[np.intp]) -> Chunk:
+    """The chunk with those codes alone that are allowed, at ascending ``places``."""
+    if THIN * len(places) < len(chunk.ids):
+        return chunk.at(places)
+    keep = np.zeros(len(chunk.ids), dtype=bool)
+    keep[places] = True
+    return chunk.only(keep)
+
+
+def _thinned(chunk: Chunk) -> Chunk:
+    return chunk.compact() if THIN * len(chunk) < len(chunk.ids) else chunk
 
 
 def _folded(chunks: list[Chunk]) -> tuple[Chunk, ...]:
@@ -201,40 +296,3 @@ def _folded(chunks: list[Chunk]) -> tuple[Chunk, ...]:
             break
         chunks[-2:] = [merge(chunks[-2:])]
     return tuple(chunks)
-
-
-def _engine(engine: str | Engine) -> Engine:
-    if not isinstance(engine, str):
-        return engine
-    name = "numpy" if engine == "auto" else engine
-    if name not in ENGINES:
-        raise CodesError(f"no engine {engine!r}; choose auto or one of: {', '.join(ENGINES)}")
-    return ENGINES[name]()
-
-
-def _check_ids(ids: Any, name: str = "ids") -> NDArray[np.int64]:
-    if not isinstance(ids, np.ndarray):
-        raise CodesError(f"expected {name} as a NumPy array, found {type(ids).__name__}")
-    if ids.dtype.kind not in "iu" or not np.can_cast(ids.dtype, np.int64):
-        raise CodesError(f"expected {name} of dtype int64, found {ids.dtype}")
-    if ids.ndim != 1:
-        raise CodesError(f"expected {name} of shape (n,), found {ids.shape}")
-    if len(ids) and ids.min() < 0:
-        raise CodesError(f"expected {name} of 0 or greater, found {ids.min()}")
-    return np.ascontiguousarray(ids, dtype=np.int64)
-
-
-def _check_number(value: Any, name: str, least: int) -> int:
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise CodesError(f"expected {name} as an integer, found {value!r}") from None
-    if number < least:
-        raise CodesError(f"{name} must be at least {least}, not {number}")
-    return number
-
-
-def _refuse(ids: NDArray[np.int64], reason: str) -> None:
-    if len(ids):
-        more = f" (and {len(ids) - 3:,} more)" if len(ids) > 3 else ""
-        raise CodesError(f"id {', '.join(map(str, ids[:3].tolist()))}{more}: {reason}")

@@ -4,13 +4,14 @@ Codes pass in blocks that stay in cache while all queries are compared with them
 best candidates so far; once it has ``k``, the worst of them bounds what later blocks may add.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xmodal.hamming.engine import Chunk, Neighbours
+from xmodal.hamming.engine import Chunk, Neighbours, Scored
+from xmodal.hamming.ids import Ids, listed, take
 
 # Codes a block: the work arrays of it (.3 MB) stay in a core's L2 cache, and a block takes long
 # enough that NumPy's overhead per call hardly shows (half as many: 1.2 times as long, measured).
@@ -25,8 +26,9 @@ class NumpyEngine:
     name = "numpy"
 
     def search(
-        self, chunks: Sequence[Chunk], queries: NDArray[np.uint64], k: int
+        self, chunks: Iterable[Chunk], queries: NDArray[np.uint64], k: int
     ) -> list[Neighbours]:
+        """As every engine; a chunk may be overwritten when the next one is asked for."""
         best = [_Best(k) for _ in range(queries.shape[1])]
         for ids, planes in _blocks(chunks):
             for query, distances in enumerate(_distances(planes, queries)):
@@ -41,56 +43,75 @@ class NumpyEngine:
             for query, distances in enumerate(_distances(planes, queries)):
                 if distances.min() <= radius:
                     hit = np.flatnonzero(distances <= radius)
-                    found[query].append(Neighbours(ids[hit], distances[hit].astype(np.int32)))
+                    found[query].append(Neighbours(take(ids, hit), distances[hit].astype(np.int32)))
         return [_sorted(_joined(parts)) for parts in found]
+
+    def search_weighted(
+        self, chunks: Sequence[Chunk], tables: NDArray[np.float32], k: int
+    ) -> list[Scored]:
+        best = [_Best(k, np.float32) for _ in tables]
+        for ids, planes in _blocks(chunks):
+            words = np.ascontiguousarray(planes, dtype="<u8").view(np.uint8)
+            columns = words.reshape(len(planes), -1, 8).swapaxes(1, 2).reshape(-1, len(ids))
+            # Widened once for all queries: NumPy would widen byte indices at every look-up.
+            values = columns[: tables.shape[1]].astype(np.intp)
+            for query, table in zip(best, tables, strict=True):
+                scores = np.zeros(len(ids), dtype=np.float32)
+                for column, entries in zip(values, table, strict=True):
+                    scores += entries[column]
+                query.offer(ids, -scores)
+        found = [candidates.result() for candidates in best]
+        return [Scored(ids, (0 - distances).astype(np.float32)) for ids, distances in found]
 
 
 class _Best:
     """The ``k`` nearest codes of one query among the blocks it was offered."""
 
-    def __init__(self, k: int) -> None:
+    def __init__(self, k: int, dtype: type[np.number[Any]] = np.int32) -> None:
         self._k = k
+        self._dtype = dtype
         self._parts: list[Neighbours] = []
         self._count = 0
-        self._bound: int | None = None
+        self._bound: Any = None  # the distance of the worst of k, once there are k
         self._largest_id = -1
 
-    def offer(self, ids: NDArray[np.int64], distances: Distances) -> None:
+    def offer(self, ids: Ids, distances: NDArray[Any]) -> None:
         """Take from a block (ids ascending, not empty) what may be among the ``k`` nearest."""
         if self._bound is None:
-            self._take(ids, distances)
+            self._take(listed(ids), distances)
         else:
             # A tie with the bound wins by its id only, so not where all ids are larger.
-            limit = self._bound - int(ids[0] > self._largest_id)
-            if distances.min() <= limit:
-                near = np.flatnonzero(distances <= limit)
-                self._take(ids[near], distances[near])
+            closer = np.less if ids[0] > self._largest_id else np.less_equal
+            if closer(distances.min(), self._bound):
+                near = np.flatnonzero(closer(distances, self._bound))
+                self._take(take(ids, near), distances[near])
         self._largest_id = max(self._largest_id, int(ids[-1]))
 
     def result(self) -> Neighbours:
-        return _sorted(_nearest(_joined(self._parts), self._k))
+        return _sorted(_nearest(_joined(self._parts, self._dtype), self._k))
 
-    def _take(self, ids: NDArray[np.int64], distances: Distances) -> None:
-        self._parts.append(Neighbours(ids, distances.astype(np.int32)))
+    def _take(self, ids: NDArray[np.int64], distances: NDArray[Any]) -> None:
+        self._parts.append(Neighbours(ids, distances.astype(self._dtype)))
         self._count += len(ids)
         # Pruning at twice k makes its cost per candidate constant.
         if self._count >= self._k and (self._bound is None or self._count >= 2 * self._k):
-            best = _nearest(_joined(self._parts), self._k)
+            best = _nearest(_joined(self._parts, self._dtype), self._k)
             self._parts, self._count = [best], self._k
-            self._bound = int(best.distances.max())
+            self._bound = best.distances.max()
 
 
 def _blocks(
-    chunks: Sequence[Chunk],
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint64]]]:
+    chunks: Iterable[Chunk],
+) -> Iterator[tuple[Ids, NDArray[np.uint64]]]:
     """Ids and planes of the kept codes, at most ``BLOCK`` at a time, never none."""
     for chunk in chunks:
         for start in range(0, len(chunk.ids), BLOCK):
             ids = chunk.ids[start : start + BLOCK]
             planes = chunk.planes[:, start : start + BLOCK]
-            if chunk.keep is not None:
-                keep = np.flatnonzero(chunk.keep[start : start + BLOCK])
-                ids, planes = ids[keep], planes[:, keep]
+            kept = chunk.kept(start, start + BLOCK)
+            if kept is not None:
+                places = np.flatnonzero(kept)
+                ids, planes = take(ids, places), planes[:, places]
             if len(ids):
                 yield ids, planes
 
@@ -127,9 +148,9 @@ def _nearest(candidates: Neighbours, k: int) -> Neighbours:
     return Neighbours(ids[chosen], distances[chosen])
 
 
-def _joined(parts: list[Neighbours]) -> Neighbours:
+def _joined(parts: list[Neighbours], dtype: type[np.number[Any]] = np.int32) -> Neighbours:
     if not parts:
-        return Neighbours(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int32))
+        return Neighbours(np.empty(0, dtype=np.int64), np.empty(0, dtype=dtype))
     return Neighbours(
         np.concatenate([part.ids for part in parts]),
         np.concatenate([part.distances for part in parts]),

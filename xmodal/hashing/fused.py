@@ -10,7 +10,7 @@ from xmodal.hamming.packing import unpack_signs
 from xmodal.hashing.base import MODALITIES, Hasher, Modality, check_is_fitted, fitted_state
 from xmodal.hashing.checks import Floats, Reals, check_bits, check_features
 from xmodal.hashing.chunks import rows_with_all
-from xmodal.hashing.instance_choice import choose_instance
+from xmodal.hashing.fused_choice import APART, SHARED, SHARES, choose_halves
 from xmodal.hashing.moments import Reservoir
 from xmodal.hashing.registry import create_hasher
 from xmodal.hashing.rotation import Doubles
@@ -35,12 +35,12 @@ class Fused(StreamingHasher):
     ----------
     bits: of the whole code.
     seed: of both halves.
-    semantic, instance: names of the hashers. Without an ``instance`` it is the one of ``pair-itq``
-        and ``cca-itq`` that finds the own partners of held-out pairs better; only the second
-        serves where images and texts share no space.
+    semantic, instance: names of the hashers. Without an ``instance`` it is ``pair-itq``, ``itq`` or
+        ``cca-itq``; only the last serves where images and texts share no space.
     semantic_bits: bits of the semantic half; None is 3/8 of ``bits``, in whole bytes.
     semantic_share: 0 to 1, what the semantic half counts in asymmetric ranking; the rest is the
-        instance half's.
+        instance half's. What is left open, the instance half and this share, is chosen on training
+        rows that are held out, see ``fused_choice.py``.
     semantic_parameters, instance_parameters: further parameters of the hashers.
     """
 
@@ -53,6 +53,8 @@ class Fused(StreamingHasher):
     instance_: Hasher
     semantic_spread_: Floats
     instance_spread_: Floats
+    share_: float = 0.5  # that of files in which it was not kept
+    """What the semantic half counts in asymmetric ranking."""
     _sums: "FusedSums"
 
     def __init__(
@@ -62,7 +64,7 @@ class Fused(StreamingHasher):
         semantic: str = "posterior-itq",
         instance: str | None = None,
         semantic_bits: int | None = None,
-        semantic_share: float = 0.5,
+        semantic_share: float | None = None,
         semantic_parameters: dict[str, Any] | None = None,
         instance_parameters: dict[str, Any] | None = None,
     ) -> None:
@@ -106,7 +108,7 @@ class Fused(StreamingHasher):
         x = check_features(images, "images", dim=len(semantic.image_mean_), missing=True)
         y = check_features(texts, "texts", dim=len(semantic.text_mean_), missing=True)
         fused._forget()
-        fused.semantic_, fused.instance_ = semantic, instance
+        fused.semantic_, fused.instance_, fused.share_ = semantic, instance, semantic_share
         fused.image_mean_, fused.text_mean_ = instance.image_mean_, instance.text_mean_
         fused._balance(*(_sample(values, semantic.seed) for values in (x, y)))
         return fused
@@ -122,25 +124,32 @@ class Fused(StreamingHasher):
         return super().partial_fit(images, texts, labels)
 
     def _start(self, images: Reals, texts: Reals, labels: Reals | None) -> "FusedSums":
+        assert labels is not None  # needs_labels: Hasher.fit has seen to it
         bits = self._check_parameters()
-        instance = self.instance or choose_instance(self.bits - bits, self.seed, images, texts)
-        halves = (
-            (self.semantic, bits, self.semantic_parameters),
-            (instance, self.bits - bits, self.instance_parameters),
-        )
-        self.semantic_, self.instance_ = (
-            create_hasher(name, length, **{"seed": self.seed, **(parameters or {})})
-            for name, length, parameters in halves
-        )
+        names = SHARED if images.shape[1] == texts.shape[1] else APART
+        names = names if self.instance is None else (self.instance,)
+        shares = SHARES if self.semantic_share is None else (self.semantic_share,)
+        instance, self.share_ = names[0], shares[0]
+        if len(names) * len(shares) > 1:
+            instance, self.share_ = choose_halves(
+                self._half(self.semantic, bits, self.semantic_parameters),
+                [self._half(n, self.bits - bits, self.instance_parameters) for n in names],
+                shares, images, texts, labels,
+            )  # fmt: skip
+        self.semantic_ = self._half(self.semantic, bits, self.semantic_parameters)
+        self.instance_ = self._half(instance, self.bits - bits, self.instance_parameters)
         return FusedSums(self)
 
     def _solve(self) -> None:
         self._balance(*(self._sums.sample(modality) for modality in MODALITIES))
 
+    def _half(self, name: str, bits: int, parameters: dict[str, Any] | None) -> Hasher:
+        return create_hasher(name, bits, **{"seed": self.seed, **(parameters or {})})
+
     def _check_parameters(self) -> int:
         """The bits of the semantic half."""
         share = self.semantic_share
-        if not 0 <= share <= 1:
+        if share is not None and not 0 <= share <= 1:
             raise HasherError(f"semantic_share: expected a number from 0 to 1, found {share!r}")
         if self.semantic_bits is None:
             code_bytes = self.bits // 8
@@ -181,8 +190,8 @@ class Fused(StreamingHasher):
         """
         parts = []
         for half, spread, share in (
-            (self.semantic_, self.semantic_spread_, self.semantic_share),
-            (self.instance_, self.instance_spread_, 1 - self.semantic_share),
+            (self.semantic_, self.semantic_spread_, self.share_),
+            (self.instance_, self.instance_spread_, 1 - self.share_),
         ):
             weights = _queries(half, features, modality)
             deviation = np.sqrt(_score_variance(weights, spread))[:, None]

@@ -9,15 +9,18 @@ from xmodal.hashing.checks import Floats, Reals, check_enough_labelled, check_ri
 from xmodal.hashing.chunks import RowNumbers, float_rows, rows_with_all
 from xmodal.hashing.features import FeatureHasher
 from xmodal.hashing.moments import Moments, Reservoir
-from xmodal.hashing.ridge import RidgeSums
-from xmodal.hashing.rotation import Doubles, evened_axes, itq_rotation, unit_rows
+from xmodal.hashing.ridge import RidgeSums, equal_rows
+from xmodal.hashing.rotation import Doubles, itq_rotation, principal_axes, unit_rows
 
 # Candidates for the ridge, for features of unit variance.
 RIDGES = (10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0, 10_000.0)
 # Labelled rows of each modality that calibrate the probabilities and turn the code.
 SAMPLE_ROWS = 5_000
-# Power of the variances by which dimensions are evened out before the rotation.
-EVENING = 0.3
+# More equal rows than one picture has captions are not that picture again and again.
+MOST_CAPTIONS = 16
+# The least slope of a probability: scores of rows left out may say the opposite, by chance or where
+# every row has copies, but never what is likely.
+FLATTEST = 0.01
 # Ridge of the map from bits back to probabilities, a share of the rows.
 DECODING_RIDGE = 0.1
 
@@ -89,7 +92,7 @@ class PosteriorITQ(FeatureHasher):
             rows.append(unit_rows(likely - likely.mean(axis=0)))
         both = np.vstack(rows)
         weights = np.concatenate([np.full(len(part), 1 / len(part)) for part in rows])
-        axes = evened_axes(both.T @ (weights[:, None] * both), self.bits, EVENING)
+        axes = principal_axes(both.T @ (weights[:, None] * both), self.bits)
         rng = np.random.default_rng(self.seed)
         self.rotation_ = axes @ itq_rotation(unit_rows(both @ axes), weights, self.bits, rng)
         signs = np.where(both @ self.rotation_ > 0, 1.0, -1.0)
@@ -105,7 +108,9 @@ class PosteriorITQ(FeatureHasher):
         ridges = RIDGES if self.ridge is None else (self.ridge,)
         best, scores, chosen = np.inf, known, ridges[0]
         centred = known - known.mean(axis=0)
-        for ridge, found in zip(ridges, sums.left_out(seen, known, ridges), strict=True):
+        copies = _copies(features) if modality == "image" else None
+        left_out = sums.left_out(seen, known, ridges, copies)
+        for ridge, found in zip(ridges, left_out, strict=True):
             error = float(((found - centred) ** 2).mean())
             if error < best:
                 best, scores, chosen = error, found, ridge
@@ -113,7 +118,7 @@ class PosteriorITQ(FeatureHasher):
         scale = np.where(spread > 0, 1 / np.where(spread > 0, spread, 1.0), 0.0)
         slopes, offsets = calibrate((scores * scale)[:, :, None], known)
         ((matrix, offset),) = sums.solve(chosen)
-        steep: Doubles = scale * slopes[:, 0]
+        steep: Doubles = scale * np.maximum(slopes[:, 0], FLATTEST)
         self._adopt(modality, matrix * steep, offset * steep + offsets)
 
     def _probabilities(self, features: Floats, modality: Modality) -> Doubles:
@@ -162,3 +167,15 @@ class LabelSums:
         """Features ``(m, dim)`` and labels ``(m, classes)`` of the rows that were kept."""
         features, labels = self._kept[modality].arrays
         return features, labels
+
+
+def _copies(images: Floats) -> NDArray[np.int64]:
+    """Groups of the rows that are one picture with several captions, see :func:`equal_rows`.
+
+    It would be told by its copies. A caption that several pictures have is no such copy: the next
+    picture may have it too.
+    """
+    group = equal_rows(images)
+    count = np.bincount(group, minlength=len(group))[group]
+    found: NDArray[np.int64] = np.where(count <= MOST_CAPTIONS, group, np.arange(len(group)))
+    return found

@@ -55,18 +55,22 @@ class RidgeSums:
         return found
 
     def left_out(
-        self, features: NDArray[np.floating], codes: NDArray[np.floating], ridges: ArrayLike
+        self,
+        features: NDArray[np.floating],
+        codes: NDArray[np.floating],
+        ridges: ArrayLike,
+        group: NDArray[np.int64] | None = None,
     ) -> Iterator[Doubles]:
         """For each ridge what rows that were added would be mapped to without themselves.
 
         The prediction without row i is b̂ᵢ − hᵢ(bᵢ − b̂ᵢ) / (1 − hᵢ), h the diagonal of the hat
-        matrix (Allen, *Technometrics* 1974). Rows that are equal, a picture once for each of its
-        captions, are left out together: hᵢ times their number, and bᵢ their mean. Float64
-        ``(n, bits)``, centred as the codes are.
+        matrix (Allen, *Technometrics* 1974). Equal rows of one ``group``, see :func:`equal_rows`,
+        are left out together: hᵢ times their number, and bᵢ their mean. Float64 ``(n, bits)``,
+        centred as the codes are.
         """
         turned = self._turned()
         rows = (features - turned.mean) @ turned.axes
-        group = equal_rows(features)
+        group = np.arange(len(rows)) if group is None else group
         count = np.bincount(group, minlength=len(group))[group]
         wanted = np.zeros(codes.shape)
         np.add.at(wanted, group, codes - self._moments.mean[self._dim :])

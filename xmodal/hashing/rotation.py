@@ -10,14 +10,12 @@ Doubles = NDArray[np.float64]
 NEGLIGIBLE = 1e-9
 
 
-def evened_axes(covariance: Doubles, dim: int, evening: float) -> Doubles:
-    """The at most ``dim`` leading principal axes, each times variance^(−evening / 2): ``(d, k)``.
-
-    Signs after a rotation tell all axes equally; evened out they tell more of the finer ones.
-    """
+def principal_axes(covariance: Doubles, dim: int) -> Doubles:
+    """The at most ``dim`` leading principal axes of what varies at all: ``(d, k)``."""
     values, vectors = np.linalg.eigh(covariance)
     kept = np.flatnonzero(values > NEGLIGIBLE * values[-1])[::-1][:dim]
-    return vectors[:, kept] * (values[kept] / values[-1]) ** (-evening / 2)
+    axes: Doubles = vectors[:, kept]
+    return axes
 
 
 def random_frame(dim: int, bits: int, rng: np.random.Generator) -> Doubles:

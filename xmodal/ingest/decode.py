@@ -27,6 +27,7 @@ __all__ = [
     "decode_image",
     "decode_picture",
     "decoder_versions",
+    "open_picture",
     "picture_suffixes",
     "quiet_decoders",
     "turn_upright",

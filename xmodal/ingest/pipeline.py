@@ -17,7 +17,7 @@ from xmodal.ingest.reading import Reader, Reading
 from xmodal.ingest.report import Failure, IndexCounts, Progress
 from xmodal.ingest.saving import EncodedPicture, FileChange, forget_files, save_batch
 from xmodal.ingest.scope import KnownFile, Scope, known_files, open_scope
-from xmodal.ingest.survey import find_pictures, must_read, vanished
+from xmodal.ingest.survey import find_pictures, must_describe, must_read, vanished
 from xmodal.ingest.walk import FoundFile
 from xmodal.store.database import Database
 from xmodal.store.models import Feature, Item
@@ -59,16 +59,20 @@ def index_volume(
     with database.transaction() as session:
         scope = open_scope(session, Path(os.path.realpath(root)))
         if scope.prefix:
-            found = [FoundFile(scope.prefix + path, *status) for path, *status in found]
+            found = [f._replace(relative_path=scope.prefix + f.relative_path) for f in found]
         names = None if only is None else [file.relative_path for file in found]
         known = known_files(session, scope, encoder_id, names)
 
     pending: list[FoundFile] = []
+    same: dict[str, bytes] = {}
     lost = dict(known)
     for file in found:
         record = lost.pop(file.relative_path, None)
         if record is None or must_read(record, file):
             pending.append(file)
+        elif must_describe(record, file) and record.content_hash is not None:
+            pending.append(file)
+            same[file.relative_path] = record.content_hash
         elif record.state == "failed":
             counts.failures.append(Failure(scope.path(file.relative_path), record.reason or ""))
         else:
@@ -77,7 +81,7 @@ def index_volume(
     run = _Run(database, scope, encoder, CodeSpace(encoder_id, coder), counts, known, lost)
     run.watch(progress, len(found), len(found) - len(pending))
     if pending:
-        run.read(pending)
+        run.read(pending, same)
     if only is None:
         gone = vanished(scope, known, lost, [scope.prefix + path for path in unread], counts)
         if gone:
@@ -139,11 +143,15 @@ class _Run:
         if progress and done:
             progress(Progress(done, total, self._scope.volume, self._counts.failed))
 
-    def read(self, pending: Sequence[FoundFile]) -> None:
-        """Read, encode and commit; also after an interrupt or an error, before it is raised."""
+    def read(self, pending: Sequence[FoundFile], same: dict[str, bytes]) -> None:
+        """Read, encode and commit; also after an interrupt or an error, before it is raised.
+
+        Of the files in ``same``, whose content hash is known, only the metadata is read.
+        """
         with self._database.session() as session:
             known = _encoded_content(session, self.space.encoder_id)
         reader = Reader(self._scope, self._encoder.image_size, known)
+        reader.same = same
         for record in self._known.values():
             if record.content_hash and record.reason and record.decoder == decoder_versions():
                 reader.broken[record.content_hash] = record.reason
@@ -195,6 +203,9 @@ class _Run:
         if record is None and digest is not None and self._vanished.get(digest):
             record = self._vanished[digest].pop(0)
             del self._lost[record.relative_path]
+        notes = reading.metadata.notes if reading.metadata else ()
+        path = self._scope.path(file.relative_path)
+        self._unsaved.counts.unclear += [f"{path}: {note}" for note in notes]
         self._unsaved.changes.append(
             FileChange(
                 *file,
@@ -202,6 +213,7 @@ class _Run:
                 file_id=record.id if record else None,
                 reason=reading.reason,
                 decoder=decoder_versions() if reading.lasting else None,
+                metadata=reading.metadata,
             )
         )
 
@@ -226,14 +238,16 @@ class _Run:
         batch = self._unsaved
         if batch.changes:
             with self._database.transaction() as session:
-                save_batch(
+                words = save_batch(
                     session, self.space, self._scope.volume_id, batch.changes, batch.pictures
                 )
+            self._counts.words += words
         self._unsaved = _Unsaved()
         reader.known.update(picture.content_hash for picture in batch.pictures)
         self._counts.indexed += batch.counts.indexed
         self._counts.unchanged += batch.counts.unchanged
         self._counts.moved += batch.counts.moved
+        self._counts.unclear += batch.counts.unclear
         self._counts.failures += batch.counts.failures
 
     def _report(self, file: FoundFile) -> None:

@@ -4,7 +4,10 @@ import os
 from collections import deque
 from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from io import BufferedIOBase
+from pathlib import Path
+from typing import NamedTuple
 
 from xmodal.errors import MediaError
 from xmodal.ingest.decode import Picture
@@ -12,10 +15,22 @@ from xmodal.ingest.decoders import DecoderStopped, decoders
 from xmodal.ingest.identity import content_hash
 from xmodal.ingest.scope import Scope
 from xmodal.ingest.walk import FoundFile
+from xmodal.metadata import Metadata, read_embedded, read_sidecars
 
 # Decoding is bound by the processor; more threads than this only hold more pictures.
 THREADS = min(8, os.cpu_count() or 1)
 CHANGED = "changed while being read"
+
+
+class FileMetadata(NamedTuple):
+    """What stands in a file, and in each of its sidecars, in their order."""
+
+    embedded: Metadata
+    beside: list[Metadata]
+
+    @property
+    def notes(self) -> list[str]:
+        return [note for part in (self.embedded, *self.beside) for note in part.notes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +40,8 @@ class Reading:
     Exactly one of these holds: ``picture`` is there (new content); ``reason`` is there (it could
     not be read; ``lasting`` if the content itself is to blame); ``busy`` (another file of this
     run with the same content is being decoded); none of them (the content is known).
-    ``file`` has the size and time of what was read.
+    ``file`` has the size and time of what was read. ``metadata`` is there unless it failed or is
+    busy.
     """
 
     file: FoundFile
@@ -34,18 +50,21 @@ class Reading:
     reason: str | None = None
     lasting: bool = False
     busy: bool = False
+    metadata: FileMetadata | None = None
 
 
 class Reader:
     """Reads the files of one run; ``known`` and ``broken`` are kept up to date by the caller.
 
     ``known`` holds the content hashes of pictures that need no decoding, ``broken`` those that
-    cannot be decoded, with the reason.
+    cannot be decoded, with the reason; ``same`` those of files, by path, whose size and time are
+    unchanged and whose metadata alone is to be read.
     """
 
     def __init__(self, scope: Scope, min_side: int, known: set[bytes]) -> None:
         self.known = known
         self.broken: dict[bytes, str] = {}
+        self.same: dict[str, bytes] = {}
         self._scope = scope
         self._min_side = min_side
         self._claims: dict[bytes, str] = {}
@@ -74,9 +93,15 @@ class Reader:
         try:
             with path.open("rb") as stream:
                 before = os.fstat(stream.fileno())
-                file = FoundFile(file.relative_path, before.st_size, before.st_mtime_ns)
-                digest = content_hash(stream)
-                reading = self._recognise(file, digest)
+                status = before.st_size, before.st_mtime_ns
+                same = status == (file.size, file.mtime_ns)
+                digest = self.same.get(file.relative_path) if same else None
+                file = file._replace(size=before.st_size, mtime_ns=before.st_mtime_ns)
+                if digest is not None:
+                    reading: Reading | None = Reading(file, digest)
+                else:
+                    digest = content_hash(stream)
+                    reading = self._recognise(file, digest)
                 if reading is None:
                     try:
                         picture = decoders.decode(path, self._min_side)
@@ -85,11 +110,13 @@ class Reader:
                         reading = Reading(file, digest, reason=str(error), lasting=True)
                     except DecoderStopped as error:
                         reading = Reading(file, digest, reason=str(error))
+                if reading.reason is None and not reading.busy:
+                    reading = replace(reading, metadata=_metadata(path, stream, file))
             after = path.stat()
         except OSError as error:
             reason = f"cannot be read: {error.strerror or error}"
             return Reading(file, digest, reason=reason)
-        if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
+        if (after.st_size, after.st_mtime_ns) != status:
             return Reading(file, reason=CHANGED)
         return reading
 
@@ -103,3 +130,7 @@ class Reader:
         if self._claims.setdefault(digest, file.relative_path) != file.relative_path:
             return Reading(file, digest, busy=True)
         return None
+
+
+def _metadata(path: Path, stream: BufferedIOBase, file: FoundFile) -> FileMetadata:
+    return FileMetadata(read_embedded(stream), read_sidecars(path.parent, file.sidecars))

@@ -28,15 +28,19 @@ class IndexCounts:
 
     ``indexed`` pictures were decoded and encoded. ``unchanged`` files have the size, time and
     place they had, or at least the content. ``moved`` files were recognised without decoding:
-    renamed, moved, copied, or back after they were missing. ``removed`` files are gone.
-    ``failures`` are listed on every run until they are gone or can be read. ``notes`` are
-    sentences for the user about what was decided on the way.
+    renamed, moved, copied, or back after they were missing. ``removed`` files are gone. ``words``
+    are captions and keywords that pictures got from their metadata, ``unclear`` are sentences
+    about metadata that is there and cannot be read. ``failures`` are listed on every run until
+    they are gone or can be read. ``notes`` are sentences for the user about what was decided on
+    the way.
     """
 
     indexed: int = 0
     unchanged: int = 0
     moved: int = 0
     removed: int = 0
+    words: int = 0
+    unclear: list[str] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 

@@ -14,7 +14,10 @@ from sqlalchemy.orm import Session
 
 from xmodal.encoders.base import Features
 from xmodal.ingest.coding import CodeSpace, update_codes
+from xmodal.ingest.describing import Description, describe_pictures, read_copies_again
+from xmodal.ingest.reading import FileMetadata
 from xmodal.ingest.scope import chunks
+from xmodal.metadata import READER, Sidecar
 from xmodal.store.features import write_features
 from xmodal.store.models import Feature, File, Item
 
@@ -39,10 +42,12 @@ class FileChange:
     relative_path: str
     size: int
     mtime_ns: int
+    sidecars: tuple[Sidecar, ...]
     content_hash: bytes | None
     file_id: int | None = None
     reason: str | None = None
     decoder: str | None = None
+    metadata: FileMetadata | None = None
 
 
 def save_batch(
@@ -51,8 +56,11 @@ def save_batch(
     volume_id: int,
     changes: Sequence[FileChange],
     pictures: Sequence[EncodedPicture],
-) -> None:
-    """Write items, features, files and codes. Writing the same batch twice changes nothing."""
+) -> int:
+    """Write items, features, files, codes and words. Writing a batch twice changes nothing.
+
+    Returns how many captions and keywords the pictures got.
+    """
     shown = {change.content_hash for change in changes if change.reason is None}
     items = _items(session, {digest for digest in shown if digest is not None})
     items |= _add_items(session, [p for p in pictures if p.content_hash not in items])
@@ -66,11 +74,22 @@ def save_batch(
     before = live_pictures(session, touched)
     rows = [_row(volume_id, change, items, by_path) for change in changes]
     if updates := [row for row in rows if "id" in row]:
+        left = {row["id"]: row["item_id"] for row in updates}
+        read_copies_again(session, left)
         session.execute(update(File), updates)
     if inserts := [row for row in rows if "id" not in row]:
         session.execute(insert(File), inserts)
     after = live_pictures(session, touched)
     update_codes(session, space, "image", before, after, new)
+    return describe_pictures(
+        session,
+        space,
+        [
+            Description(items[c.content_hash], (volume_id, c.relative_path), c.sidecars, c.metadata)
+            for c in changes
+            if c.metadata is not None and c.reason is None and c.content_hash is not None
+        ],
+    )
 
 
 def forget_files(session: Session, space: CodeSpace, file_ids: Collection[int]) -> None:
@@ -79,6 +98,7 @@ def forget_files(session: Session, space: CodeSpace, file_ids: Collection[int]) 
     for chunk in chunks(file_ids):
         touched |= set(_item_ids(session, File.id.in_(chunk)))
     before = live_pictures(session, touched)
+    read_copies_again(session, dict.fromkeys(file_ids))
     for chunk in chunks(file_ids):
         session.execute(
             update(File)
@@ -165,6 +185,8 @@ def _row(
         "state": "failed" if failed else "present",
         "reason": change.reason,
         "decoder": change.decoder,
+        "sidecars": [list(sidecar) for sidecar in change.sidecars] or None,
+        "metadata_reader": None if change.metadata is None else READER,
     }
     file_id = by_path.get(change.relative_path, change.file_id)
     return row if file_id is None else row | {"id": file_id}

@@ -4,7 +4,7 @@ import os
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import delete, literal, select, update
 from sqlalchemy.orm import Session
@@ -43,6 +43,8 @@ class KnownFile(NamedTuple):
     state: str
     reason: str | None
     decoder: str | None
+    sidecars: list[list[Any]] | None
+    metadata_reader: int | None
     encoded: bool
 
 
@@ -99,6 +101,8 @@ def known_files(
             File.state,
             File.reason,
             File.decoder,
+            File.sidecars,
+            File.metadata_reader,
             Feature.item_id.is_not(None),
         )
         .outerjoin(Feature, (Feature.encoder_id == encoder_id) & (Feature.item_id == File.item_id))

@@ -8,6 +8,8 @@ from xmodal.ingest.decode import decoder_versions, picture_suffixes
 from xmodal.ingest.report import Failure, IndexCounts
 from xmodal.ingest.scope import KnownFile, Scope
 from xmodal.ingest.walk import FoundFile, walk
+from xmodal.metadata import READER
+from xmodal.metadata.sidecars import Neighbours
 
 
 def find_pictures(
@@ -29,12 +31,7 @@ def find_pictures(
     if not root.is_dir():
         raise UsageError(f"{root}: no such folder; what is indexed from it stays in the library")
     if only is not None:
-        found = []
-        for path in only:
-            status = path.stat()
-            relative = path.relative_to(root).as_posix()
-            found.append(FoundFile(relative, status.st_size, status.st_mtime_ns))
-        return found, unread
+        return _named(root, only), unread
     found = list(walk(root, cannot_read))
     if not found:
         why = counts.failures[-1].reason if unread else f"holds no pictures ({_suffixes()})"
@@ -42,8 +39,29 @@ def find_pictures(
     return found, unread
 
 
+def _named(root: Path, paths: Iterable[Path]) -> list[FoundFile]:
+    folders: dict[Path, Neighbours] = {}
+    found = []
+    for path in paths:
+        status = path.stat()
+        if path.parent not in folders:
+            folders[path.parent] = Neighbours.in_folder(path.parent)
+        sidecars = folders[path.parent].of(path.name)
+        relative = path.relative_to(root).as_posix()
+        found.append(FoundFile(relative, status.st_size, status.st_mtime_ns, sidecars))
+    return found
+
+
 def _suffixes() -> str:
     return ", ".join(f".{suffix}" for suffix in sorted(picture_suffixes()))
+
+
+def must_describe(record: KnownFile, file: FoundFile) -> bool:
+    """Whether what is written in or beside a file that need not be read otherwise may be new."""
+    if record.state != "present":
+        return False
+    sidecars = [list(sidecar) for sidecar in file.sidecars]
+    return record.metadata_reader != READER or (record.sidecars or []) != sidecars
 
 
 def must_read(record: KnownFile, file: FoundFile) -> bool:

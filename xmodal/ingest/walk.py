@@ -6,16 +6,21 @@ from pathlib import Path
 from typing import NamedTuple
 
 from xmodal.ingest.decode import picture_suffixes
+from xmodal.metadata.sidecars import Neighbours, Sidecar
 
 OnError = Callable[[str, OSError], None]
 
 
 class FoundFile(NamedTuple):
-    """A picture file; ``relative_path`` is POSIX, also on Windows, and keeps undecodable bytes."""
+    """A picture file and the files beside it that say something about it.
+
+    ``relative_path`` is POSIX, also on Windows, and keeps undecodable bytes.
+    """
 
     relative_path: str
     size: int
     mtime_ns: int
+    sidecars: tuple[Sidecar, ...] = ()
 
 
 def walk(root: Path, on_error: OnError | None = None) -> Iterator[FoundFile]:
@@ -43,6 +48,7 @@ def walk(root: Path, on_error: OnError | None = None) -> Iterator[FoundFile]:
         except OSError as error:
             _report(on_error, folder, error)
             continue
+        neighbours = Neighbours(entries)
         inner: list[str] = []
         for entry in entries:
             name = entry.name
@@ -57,7 +63,9 @@ def walk(root: Path, on_error: OnError | None = None) -> Iterator[FoundFile]:
                 elif "." in name and name.rpartition(".")[2].lower() in suffixes:
                     status = entry.stat()
                     if entry.is_file():
-                        yield FoundFile(relative, status.st_size, status.st_mtime_ns)
+                        yield FoundFile(
+                            relative, status.st_size, status.st_mtime_ns, neighbours.of(name)
+                        )
             except OSError as error:
                 _report(on_error, relative, error)
         folders.extend(reversed(inner))

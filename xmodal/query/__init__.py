@@ -1,5 +1,5 @@
 """From a query's feature to ranked items: the Hamming shortlist, then finer scores."""
 
-from xmodal.query.ranking import CodeIndex, Ranking, rank
+from xmodal.query.ranking import Ranking, rank
 
-__all__ = ["CodeIndex", "Ranking", "rank"]
+__all__ = ["Ranking", "rank"]

@@ -13,6 +13,7 @@ from xmodal.results import LibraryInfo
 from xmodal.store.database import Database
 from xmodal.store.models import (
     Caption,
+    Capture,
     EncoderRecord,
     File,
     HasherRecord,
@@ -95,6 +96,11 @@ def describe(database: Database, check: bool) -> LibraryInfo:
             files={str(state): int(number) for state, number in files},
             captions=count(Caption.id),
             keywords=count(Keyword.id),
+            people=count(ItemKeyword.keyword_id.distinct(), ItemKeyword.kind == "person"),
+            places=count(ItemKeyword.keyword_id.distinct(), ItemKeyword.kind == "place"),
+            dated=count(Capture.taken_at),
+            located=count(Capture.latitude),
+            rated=count(Capture.rating),
             encoders=_specs(session),
             hasher=code.name if code else None,
             bits=code.bits if code else None,

@@ -7,12 +7,13 @@ the centred features. No arrays here know of files or databases.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xmodal.encoders.base import Features, normalise
-from xmodal.hamming import HammingIndex, asymmetric_scores, from_planes
+from xmodal.hamming import Hits, asymmetric_scores
 from xmodal.hashing import Hasher
 
 # What the shortlist holds at least: Hamming distances tie often, and the stages after it are cheap.
@@ -35,45 +36,24 @@ class Ranking:
         )
 
 
-class CodeIndex:
-    """Codes of one modality, searchable and readable by id.
+class Searchable(Protocol):
+    """What a ranking needs of an index: :class:`~xmodal.hamming.HammingIndex` has it."""
 
-    ``ids`` int64 ``(n,)``, ``planes`` uint64 ``(words, n)`` as the store reads them.
-    """
+    def __len__(self) -> int: ...
 
-    def __init__(self, bits: int, ids: NDArray[np.int64], planes: NDArray[np.uint64]) -> None:
-        self._index = HammingIndex(bits)
-        self._index.add_planes(ids, planes)
-        self._bits = bits
-        self._order = None if bool(np.all(ids[1:] > ids[:-1])) else np.argsort(ids)
-        self._ids = ids
-        self._planes = planes
+    def search(self, codes: NDArray[np.uint8], k: int, /) -> Hits:
+        """The ``k`` nearest codes of each query."""
+        ...
 
-    def __len__(self) -> int:
-        return len(self._ids)
-
-    def nearest(
-        self, code: NDArray[np.uint8], k: int
-    ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-        """The ``k`` nearest ids and their distances for one code ``(1, bits // 8)``."""
-        if not len(self):
-            return np.empty(0, np.int64), np.empty(0, np.int32)
-        hits = self._index.search(code, min(k, len(self)))
-        found = hits.ids[0] >= 0
-        return hits.ids[0][found], hits.distances[0][found]
-
-    def codes(self, ids: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """The codes of these ids, uint8 ``(len(ids), bits // 8)``."""
-        place = np.searchsorted(self._ids, ids, sorter=self._order)
-        if self._order is not None:
-            place = self._order[place]
-        return from_planes(np.ascontiguousarray(self._planes[:, place]), self._bits // 8)
+    def codes(self, ids: NDArray[np.int64], /) -> NDArray[np.uint8]:
+        """The codes of these ids."""
+        ...
 
 
 def rank(
     feature: Features,
     modality: str,
-    index: CodeIndex,
+    index: Searchable,
     target: str,
     hasher: Hasher,
     k: int,
@@ -88,9 +68,13 @@ def rank(
     row = feature[None, :]
     image = modality == "image"
     code = hasher.encode_images(row) if image else hasher.encode_texts(row)
-    ids, distances = index.nearest(code, max(SHORTLIST, SHORTLIST_PER_RESULT * k))
-    if not len(ids):
-        return Ranking(ids, distances, np.empty(0, np.float32))
+    wanted = min(max(SHORTLIST, SHORTLIST_PER_RESULT * k), len(index))
+    if not wanted:
+        nothing = np.empty(0)
+        return Ranking(nothing.astype(np.int64), nothing.astype(np.int32), nothing.astype("f4"))
+    hits = index.search(code, wanted)
+    found = hits.ids[0] >= 0
+    ids, distances = hits.ids[0][found], hits.distances[0][found]
     weights = (hasher.query_images(row) if image else hasher.query_texts(row))[0]
     scale = float(np.linalg.norm(weights)) * np.sqrt(len(weights))
     scores = asymmetric_scores(weights, index.codes(ids)) / (scale or 1.0)

@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 from xmodal.encoders.base import Features, normalise
 from xmodal.errors import UsageError
 from xmodal.evaluate import Measure, average_precision
-from xmodal.hamming import to_planes
-from xmodal.query import CodeIndex, rank
+from xmodal.hamming import HammingIndex
+from xmodal.query import rank
 from xmodal.results import EvaluateReport, Quality
 from xmodal.spaces.code import ActiveCode
 from xmodal.spaces.rows import MAX_PICTURES, Ids, present_pictures, read_captions_of
@@ -34,14 +34,14 @@ class Wall:
     modality: str
     features: Features
     centred: Features
-    index: CodeIndex
+    index: HammingIndex
     code: ActiveCode
 
     @classmethod
     def of(cls, code: ActiveCode, modality: str, features: Features) -> "Wall":
         encode = code.encode_images if modality == "image" else code.encode_texts
-        planes = to_planes(encode(features))
-        index = CodeIndex(code.hasher.bits, np.arange(len(features)), planes)
+        index = HammingIndex(code.hasher.bits)
+        index.add(np.arange(len(features)), encode(features))
         mean = code.hasher.image_mean_ if modality == "image" else code.hasher.text_mean_
         return cls(modality, features, normalise(features - mean), index, code)
 

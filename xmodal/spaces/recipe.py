@@ -14,12 +14,14 @@ from xmodal.spaces.rows import Rows
 from xmodal.spaces.trial import Scores, halves, judge
 
 PLAIN, TRAINED = "itq", "fused"
-# The instance half: a library's pictures and words share a space, and few of them may be pairs.
-INSTANCE = "pair-itq"
+# Instance halves for what shares a space and may be pairs or not.
+INSTANCE, OTHER_INSTANCE = "pair-itq", "itq"
 # The semantic half beside that of ``fused``: which of the two is better depends on the library.
 OTHER_SEMANTIC = "lemon"
-# Shares of the bits that the semantic half may get; the first is the one to begin with.
-SHARES = (1 / 2, 1 / 4, 3 / 4)
+# Shares of the bits that the semantic half may get, and of the score; each first is the one to
+# begin with.
+BIT_SHARES = (3 / 8, 1 / 4, 1 / 2)
+SCORE_SHARES = (0.5, 0.6, 0.7)
 # Rows that the choice is made on.
 CHOICE_ROWS = 6_000
 # The shortest semantic code, and with it the rows that must teach it.
@@ -35,7 +37,8 @@ class Recipe:
     """What makes a code again from the same rows.
 
     ``semantic_bits`` of the ``bits`` are learned from labels by the hasher ``semantic``, with
-    ``features`` ``linear`` or ``rbf``; the others, by ``instance``, tell single pictures apart.
+    ``features`` ``linear`` or ``rbf``, and count ``semantic_share`` of the score; the others, by
+    ``instance``, tell single pictures apart.
     Without semantic bits it is the plain code of an untrained library. ``soft``: pictures without
     labels are given estimated ones.
     """
@@ -44,6 +47,7 @@ class Recipe:
     semantic_bits: int = 0
     semantic: str = ""
     instance: str = PLAIN
+    semantic_share: float = SCORE_SHARES[0]
     features: str = "linear"
     soft: bool = False
     seed: int = 0
@@ -99,7 +103,7 @@ def learn(recipe: Recipe, rows: Rows, background: Background) -> Hasher:
     )
     semantic.fit(rows.images, rows.texts_with(labels), labels)
     own = np.concatenate([rows.captions, rows.classes])
-    return Fused.join(semantic, instance, rows.images, own)
+    return Fused.join(semantic, instance, rows.images, own, recipe.semantic_share)
 
 
 def _learn_instance(recipe: Recipe, rows: Rows, background: Background) -> Hasher:
@@ -122,8 +126,8 @@ def choose_recipe(rows: Rows, background: Background, bits: int, seed: int) -> R
     """The recipe that does best on a third of ``rows``, learned from the others; None without.
 
     One thing is changed at a time, from the plainest on: estimated labels, then the semantic
-    hasher, then its features, then the share of the semantic bits where captions can tell what a
-    smaller instance half costs.
+    hasher, its features and what it counts, then the instance hasher and the share of its bits
+    where captions can tell what these cost.
     """
     rows = _some(rows, seed)
     learned, held = halves(rows, seed, share=2 / 3)
@@ -146,8 +150,11 @@ def choose_recipe(rows: Rows, background: Background, bits: int, seed: int) -> R
     consider(replace(best, semantic=OTHER_SEMANTIC))
     if _takes_features(best.semantic):
         consider(replace(best, features="rbf"))
+    for score_share in SCORE_SHARES[1:]:
+        consider(replace(best, semantic_share=score_share))
     if rows.captioned.any():
-        for share in SHARES[1:]:
+        consider(replace(best, instance=OTHER_INSTANCE))
+        for share in BIT_SHARES[1:]:
             semantic = _semantic_bits(bits, share, rows, best.soft)
             if semantic != best.semantic_bits:
                 consider(replace(best, semantic_bits=semantic))
@@ -165,7 +172,7 @@ def _soft_or_not(rows: Rows, bits: int, seed: int) -> Iterator[Recipe]:
     for soft in (False, True):
         if soft and rows.labelled.mean() > ENOUGH_LABELLED:
             return
-        semantic_bits = _semantic_bits(bits, SHARES[0], rows, soft)
+        semantic_bits = _semantic_bits(bits, BIT_SHARES[0], rows, soft)
         yield Recipe(bits, semantic_bits, halves.semantic, INSTANCE, soft=soft, seed=seed)
 
 

@@ -51,7 +51,8 @@ def train(
     are then learned from that same half, and compared query by query on the other. The rule:
 
     * The new one is used if its label mAP and own-caption recall@10, both directions averaged, have
-      together gained more than half the width of the 95 % interval of that gain.
+      together gained more than half the width of the 95 % interval of that gain, over the code in
+      use and over a plain one: labels that say nothing must not replace what was learned before.
     * Else a trained code is learned again, in its own way, from what the library holds now, if that
       way still beats a plain code by the same rule; otherwise the code stays as it is.
     * Another length than the one in use is the user's wish: then the better one of the new and the
@@ -131,7 +132,7 @@ def decide(now: Recipe, chosen: Recipe, plain: Recipe, scores: dict[Recipe, Scor
         if chosen != plain and gain(scores[chosen], scores[plain]).mean > 0:
             return Decision(chosen, "this length was asked for")
         return Decision(plain, "this length was asked for, and labels do not help at it")
-    if better.clear:
+    if better.clear and (chosen == plain or gain(scores[chosen], scores[plain]).clear):
         return Decision(chosen, "it answers better, beyond chance")
     if now.semantic_bits and gain(scores[now], scores[plain]).clear:
         return Decision(

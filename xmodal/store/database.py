@@ -9,7 +9,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Self
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 from sqlalchemy.orm import Session
 
 from xmodal.errors import LibraryBusyError, LibraryError
@@ -40,6 +40,7 @@ class Database:
         self._engine = engine
         self._lock: BaseFileLock | None = None
         self._making_lock = Lock()
+        self._watching: Connection | None = None
 
     @classmethod
     def open(cls, path: str | Path, create: bool = True) -> Self:
@@ -71,6 +72,9 @@ class Database:
 
     def close(self) -> None:
         """Close all connections; open sessions end with them."""
+        if self._watching is not None:
+            self._watching.close()
+            self._watching = None
         self._engine.dispose()
 
     @contextmanager
@@ -78,6 +82,16 @@ class Database:
         """A session that reads one consistent snapshot, whatever a writer does meanwhile."""
         with translated(self.path), Session(self._engine, expire_on_commit=False) as session:
             yield session
+
+    def version(self) -> int:
+        """A number that changes when the file has: by this process, or by another."""
+        with translated(self.path), self._making_lock:
+            # A connection of its own, that never writes: only changes by others are counted.
+            if self._watching is None:
+                self._watching = self._engine.connect()
+            version = sqlite.data_version(self._watching)
+            self._watching.rollback()
+            return version
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:

@@ -10,15 +10,22 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Ids = NDArray[np.int64]
+from xmodal.hamming.ids import Ids, as_run, take
+
 Planes = NDArray[np.uint64]
+
+SEGMENT_CODES = 65_536  # at most
 
 _DIGEST_BYTES = 16
 _WORD_BYTES = 8
+_ROW_WORDS = 512
 
 
 class DamagedSegmentError(Exception):
     """The bytes of a segment contradict each other; the message says which."""
+
+
+Bytes = bytes | memoryview
 
 
 @dataclass(frozen=True)
@@ -30,14 +37,14 @@ class SegmentBytes:
     last_id: int
     checksum: bytes
     deleted: bytes | None
-    ids: bytes | None
-    codes: bytes
+    ids: Bytes | None
+    codes: Bytes
 
 
-def pack_segment(ids: Ids, planes: Planes) -> SegmentBytes:
+def pack_segment(ids: NDArray[np.int64], planes: Planes) -> SegmentBytes:
     """Lay out codes whose ``ids`` ``(n,)`` ascend; ``planes`` is ``(words, n)``, n at least 1."""
     first, last = int(ids[0]), int(ids[-1])
-    gapless = last - first + 1 == len(ids)
+    gapless = isinstance(as_run(ids), range)
     id_blob = None if gapless else ids.astype("<i8", copy=False).tobytes()
     codes = planes.astype("<u8", copy=False).tobytes()
     checksum = _checksum(len(ids), first, last, id_blob, codes)
@@ -45,7 +52,7 @@ def pack_segment(ids: Ids, planes: Planes) -> SegmentBytes:
 
 
 def unpack_segment(segment: SegmentBytes, words: int) -> tuple[Ids, Planes]:
-    """The live ids ``(n,)`` and planes ``(words, n)``; views of the blob where nothing is deleted.
+    """The live ids and planes ``(words, n)``; views of the blob where nothing is deleted.
 
     Raises DamagedSegmentError when lengths or checksums are wrong.
     """
@@ -59,17 +66,17 @@ def unpack_segment(segment: SegmentBytes, words: int) -> tuple[Ids, Planes]:
     planes = np.frombuffer(segment.codes, "<u8").reshape(words, segment.count)
     if segment.deleted is None:
         return ids, planes
-    live = unpack_live(segment.count, segment.deleted)
-    return ids[live], planes[:, live]
+    live = np.flatnonzero(unpack_live(segment.count, segment.deleted))
+    return as_run(take(ids, live)), planes[:, live]
 
 
-def unpack_ids(count: int, first_id: int, last_id: int, blob: bytes | None) -> Ids:
-    """All ids ``(count,)``, deleted ones too; DamagedSegmentError when their number is wrong."""
+def unpack_ids(count: int, first_id: int, last_id: int, blob: Bytes | None) -> Ids:
+    """All ids, deleted ones too; DamagedSegmentError when their number is wrong."""
     found = last_id - first_id + 1 if blob is None else len(blob) / _WORD_BYTES
     if found != count:
         raise DamagedSegmentError(f"expected {count} ids, found {found:g}")
     if blob is None:
-        return np.arange(first_id, last_id + 1, dtype=np.int64)
+        return range(first_id, last_id + 1)
     return np.frombuffer(blob, "<i8").astype(np.int64, copy=False)
 
 
@@ -89,11 +96,24 @@ def unpack_live(count: int, deleted: bytes | None) -> NDArray[np.bool_]:
     return np.unpackbits(np.frombuffer(bitmap, np.uint8), count=count) == 0
 
 
-def _checksum(count: int, first_id: int, last_id: int, ids: bytes | None, codes: bytes) -> bytes:
-    return _digest(struct.pack("<qqq", count, first_id, last_id), ids or b"", codes)
+def _checksum(count: int, first_id: int, last_id: int, ids: Bytes | None, codes: Bytes) -> bytes:
+    head = struct.pack("<qqq", count, first_id, last_id)
+    return _digest(head, *_sums(ids or b""), *_sums(codes))
 
 
-def _digest(*parts: bytes) -> bytes:
+def _sums(blob: Bytes) -> tuple[bytes, bytes, Bytes]:
+    """Column sums and row sums of the blob as a matrix of words, and what fills no row.
+
+    Any change of up to three words changes them. They are taken as fast as memory is read, where a
+    cryptographic hash of the whole would take longer than everything else a search does.
+    """
+    words = np.frombuffer(blob, "<u8", len(blob) // _WORD_BYTES)
+    rows = words[: len(words) // _ROW_WORDS * _ROW_WORDS].reshape(-1, _ROW_WORDS)
+    columns = rows.sum(0, dtype=np.uint64).astype("<u8").tobytes()
+    return columns, rows.sum(1, dtype=np.uint64).astype("<u8").tobytes(), blob[rows.nbytes :]
+
+
+def _digest(*parts: Bytes) -> bytes:
     digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
     for part in parts:
         digest.update(part)

@@ -11,6 +11,7 @@ from sqlalchemy import (
     JSON,
     BigInteger,
     DateTime,
+    Double,
     ForeignKey,
     Index,
     Integer,
@@ -85,6 +86,9 @@ class File(Base):
     state: Mapped[str] = mapped_column(String(16), default="present")
     reason: Mapped[str | None] = mapped_column(Text)  # why it failed
     decoder: Mapped[str | None] = mapped_column(Text)  # the versions that failed; new ones retry
+    # [name, size, mtime_ns] of each file beside it that says something about it; NULL: none
+    sidecars: Mapped[list[Any] | None] = mapped_column(JSON(none_as_null=True))
+    metadata_reader: Mapped[int | None] = mapped_column(Integer)  # what read its metadata last
 
 
 class Item(Base):
@@ -113,7 +117,7 @@ class Caption(Base):
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     item_id: Mapped[int] = mapped_column(ForeignKey("item.id", ondelete="CASCADE"))
     text_item_id: Mapped[int] = mapped_column(ForeignKey("item.id", ondelete="CASCADE"))
-    source: Mapped[str] = mapped_column(String(32))  # csv, later exif, xmp, …
+    source: Mapped[str] = mapped_column(String(32))  # csv, exif, iptc, xmp, png, sidecar
 
 
 class Keyword(Base):
@@ -127,7 +131,7 @@ class Keyword(Base):
 
 
 class ItemKeyword(Base):
-    """Which picture has which keyword, and where that was written."""
+    """Which picture has which keyword, what kind of word it is there, and where it was written."""
 
     __tablename__ = "item_keyword"
     __table_args__ = (Index("ix_item_keyword_keyword_id", "keyword_id"),)
@@ -139,6 +143,36 @@ class ItemKeyword(Base):
         ForeignKey("keyword.id", ondelete="CASCADE"), primary_key=True
     )
     source: Mapped[str] = mapped_column(String(32), primary_key=True)
+    kind: Mapped[str] = mapped_column(  # keyword | person | place
+        String(16), default="keyword", server_default="keyword"
+    )
+
+
+class Capture(Base):
+    """When, where and with what a picture was taken, and how its owner rates it.
+
+    ``taken_at`` is the wall clock of the place; UTC is that less ``taken_offset`` minutes, which is
+    NULL where no zone was written, and 0 where only UTC was. Degrees are of WGS 84.
+    """
+
+    __tablename__ = "capture"
+    __table_args__ = (
+        Index("ix_capture_taken_at", "taken_at"),
+        Index("ix_capture_latitude_longitude", "latitude", "longitude"),
+        Index("ix_capture_rating", "rating"),
+        Index("ix_capture_camera", "camera"),
+    )
+
+    item_id: Mapped[int] = mapped_column(
+        ForeignKey("item.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    taken_at: Mapped[datetime | None] = mapped_column(DateTime)
+    taken_offset: Mapped[int | None] = mapped_column(Integer)
+    latitude: Mapped[float | None] = mapped_column(Double)
+    longitude: Mapped[float | None] = mapped_column(Double)
+    rating: Mapped[int | None] = mapped_column(Integer)  # 1 to 5, -1 rejected
+    camera: Mapped[str | None] = mapped_column(Text)
+    lens: Mapped[str | None] = mapped_column(Text)
 
 
 class EncoderRecord(Base):
@@ -188,7 +222,10 @@ class Segment(Base):
     """Up to 65,536 codes of one hasher and modality; ``store/segments.py`` has the layout."""
 
     __tablename__ = "segment"
-    __table_args__ = (Index("ix_segment_hasher_modality", "hasher_id", "modality"),)
+    # Which segments may hold an id, and which are small, is found without touching their rows.
+    __table_args__ = (
+        Index("ix_segment_range", "hasher_id", "modality", "first_id", "last_id", "count"),
+    )
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     hasher_id: Mapped[int] = mapped_column(ForeignKey("hasher.id", ondelete="CASCADE"))
@@ -196,7 +233,7 @@ class Segment(Base):
     count: Mapped[int] = mapped_column(Integer)
     first_id: Mapped[int] = mapped_column(BigInteger)  # the lowest id
     last_id: Mapped[int] = mapped_column(BigInteger)  # the highest id
-    checksum: Mapped[bytes] = mapped_column(LargeBinary(16))  # BLAKE2b-16 of ids and codes
+    checksum: Mapped[bytes] = mapped_column(LargeBinary(16))  # of ids and codes; docs/format.md
     # The large columns come last: what stands after a blob costs a walk over all its pages.
     deleted: Mapped[bytes | None] = mapped_column(LargeBinary)  # checksum, then a bitmap
     ids: Mapped[bytes | None] = mapped_column(LargeBinary)  # int64 little-endian; None: no gaps

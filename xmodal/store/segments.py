@@ -6,59 +6,51 @@ ones and drops what was deleted. Nothing here commits: that is the transaction's
 killed run leaves the segments of its last commit.
 """
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
-from xmodal.errors import CodesError, LibraryError
-from xmodal.hamming.packing import check_codes, to_planes, word_count
+from xmodal.errors import CodesError
+from xmodal.hamming.ids import Ids, listed
+from xmodal.hamming.packing import check_codes, to_planes
 from xmodal.store.layout import (
+    SEGMENT_CODES,
     DamagedSegmentError,
-    Ids,
     Planes,
-    SegmentBytes,
     pack_deleted,
     pack_segment,
     unpack_ids,
     unpack_live,
     unpack_segment,
 )
-from xmodal.store.models import HasherRecord, Segment
+from xmodal.store.loading import Head, code_bytes, code_words, read_heads
+from xmodal.store.models import Segment
 
-SEGMENT_CODES = 65_536
 # A segment with fewer live codes is worth rewriting; fuller ones are left alone for good.
 _SMALL = SEGMENT_CODES // 2
+# So many segments of fewer codes than that are merged by the commit that makes them so many: a
+# search during a long run need not read thousands, and each code is rewritten a few times at most.
+_MANY = 64
 # Merging holds this many codes in memory at a time, 16 MiB of 128-bit ones.
 _MERGE_CODES = 16 * SEGMENT_CODES
 
 
-@dataclass(frozen=True)
-class StoredCodes:
-    """All live codes of one hasher and modality, in the order of their segments.
-
-    ``ids`` int64 ``(n,)``; ``planes`` uint64 ``(words, n)``; ``problems`` has one sentence for each
-    damaged segment, whose codes are left out.
-    """
-
-    ids: Ids
-    planes: Planes
-    problems: list[str] = field(default_factory=list)
-
-
 def append_codes(
-    session: Session, hasher_id: int, modality: str, ids: Ids, codes: NDArray[np.uint8]
+    session: Session,
+    hasher_id: int,
+    modality: str,
+    ids: NDArray[np.int64],
+    codes: NDArray[np.uint8],
 ) -> None:
     """Store ``codes`` uint8 ``(n, bits // 8)`` of the items ``ids``; a code an id had is replaced.
 
     Raises CodesError when ids repeat or are no integers, counts differ, or the width is not the
     hasher's; nothing is stored then.
     """
-    code_bytes = _code_bytes(session, hasher_id)
-    codes = check_codes(codes, code_bytes)
+    codes = check_codes(codes, code_bytes(session, hasher_id))
     ids = _checked(ids)
     if len(ids) != len(codes):
         raise CodesError(f"expected one id for each code, found {len(ids)} for {len(codes)}")
@@ -71,9 +63,10 @@ def append_codes(
     for start in range(0, len(ids), SEGMENT_CODES):
         part = slice(start, start + SEGMENT_CODES)
         _insert(session, hasher_id, modality, ids[part], to_planes(codes[order[part]]))
+    _merge_if_many(session, hasher_id, modality)
 
 
-def delete_codes(session: Session, hasher_id: int, modality: str, ids: Ids) -> int:
+def delete_codes(session: Session, hasher_id: int, modality: str, ids: NDArray[np.int64]) -> int:
     """Delete the codes of ``ids``; ids without a code are ignored. Returns how many were deleted.
 
     The codes themselves are not read: a segment whose codes are damaged can lose ids as any other.
@@ -81,47 +74,61 @@ def delete_codes(session: Session, hasher_id: int, modality: str, ids: Ids) -> i
     return _delete(session, hasher_id, modality, np.sort(_checked(ids)))
 
 
-def load_codes(session: Session, hasher_id: int, modality: str) -> StoredCodes:
-    """Read all live codes, verifying every checksum; damaged segments are named and left out."""
-    words = word_count(_code_bytes(session, hasher_id))
-    stored = session.scalar(
-        select(func.sum(Segment.count)).where(
-            Segment.hasher_id == hasher_id, Segment.modality == modality
+def merge_segments(session: Session, hasher_id: int, modality: str) -> None:
+    """Rewrite small and half-deleted segments into full ones; a damaged one is left as it is.
+
+    The others are not read.
+    """
+    heads = read_heads(session, hasher_id, modality)
+    _merge(session, hasher_id, modality, [head for head in heads if 0 < head.live < _SMALL])
+
+
+def count_codes(session: Session, hasher_id: int, modality: str) -> int:
+    """How many codes are live. Checksums are not verified: the codes are not read."""
+    return sum(head.live for head in read_heads(session, hasher_id, modality))
+
+
+def check_segments(session: Session) -> list[str]:
+    """One sentence for each segment that is damaged."""
+    problems: list[str] = []
+    groups = session.execute(
+        select(Segment.hasher_id, Segment.modality)
+        .distinct()
+        .order_by(Segment.hasher_id, Segment.modality)
+    ).all()
+    for hasher_id, modality in groups:
+        words = code_words(session, hasher_id)
+        for head in read_heads(session, hasher_id, modality):
+            try:
+                unpack_segment(head.read(session), words)
+            except DamagedSegmentError as error:
+                problems.append(head.problem(error))
+    return problems
+
+
+def _merge_if_many(session: Session, hasher_id: int, modality: str) -> None:
+    small = session.scalar(
+        select(func.count()).where(
+            Segment.hasher_id == hasher_id, Segment.modality == modality, Segment.count < _SMALL
         )
     )
-    total = int(stored or 0)
-    ids = np.empty(total, np.int64)
-    planes = np.empty((words, total), np.uint64)
-    problems: list[str] = []
-    end = 0
-    for number, segment in _stream(session, hasher_id, modality):
-        try:
-            segment_ids, segment_planes = unpack_segment(segment, words)
-        except DamagedSegmentError as error:
-            problems.append(_problem(number, hasher_id, modality, segment, error))
-            continue
-        start, end = end, end + len(segment_ids)
-        ids[start:end] = segment_ids
-        planes[:, start:end] = segment_planes
-    if end < total:
-        ids, planes = ids[:end].copy(), np.ascontiguousarray(planes[:, :end])
-    return StoredCodes(ids, planes, problems)
+    if small and small >= _MANY:
+        heads = read_heads(session, hasher_id, modality)
+        _merge(session, hasher_id, modality, [head for head in heads if head.count < _SMALL])
 
 
-def merge_segments(session: Session, hasher_id: int, modality: str) -> None:
-    """Rewrite small and half-deleted segments into full ones; a damaged one is left as it is."""
-    words = word_count(_code_bytes(session, hasher_id))
+def _merge(session: Session, hasher_id: int, modality: str, heads: list[Head]) -> None:
+    """Rewrite these segments, in the order of their ids, into as few as can be."""
+    words = code_words(session, hasher_id)
     numbers: list[int] = []
     parts: list[tuple[Ids, Planes]] = []
     waiting = 0
-    for number, segment in _stream(session, hasher_id, modality):
+    for head in heads:
         try:
-            if np.count_nonzero(unpack_live(segment.count, segment.deleted)) >= _SMALL:
-                continue
-            parts.append(unpack_segment(segment, words))
+            parts.append(unpack_segment(head.read(session), words))
         except DamagedSegmentError:
             continue
-        numbers.append(number)
+        numbers.append(head.number)
         waiting += len(parts[-1][0])
         if waiting >= _MERGE_CODES:
             parts = _rewrite(session, hasher_id, modality, parts, keep_rest=True)
@@ -133,68 +140,14 @@ def merge_segments(session: Session, hasher_id: int, modality: str) -> None:
             session.execute(delete(Segment).where(Segment.id.in_(chunk)))
 
 
-def count_codes(session: Session, hasher_id: int, modality: str) -> int:
-    """How many codes are live. Checksums are not verified: the codes are not read."""
-    rows = session.execute(
-        select(Segment.id, Segment.count, Segment.deleted).where(
-            Segment.hasher_id == hasher_id, Segment.modality == modality
-        )
-    )
-    count = 0
-    for _, stored, deleted in rows:
-        try:
-            count += int(np.count_nonzero(unpack_live(stored, deleted)))
-        except DamagedSegmentError:
-            continue  # as load_codes leaves the segment out
-    return count
-
-
-def check_segments(session: Session) -> list[str]:
-    """One sentence for each segment that is damaged."""
-    problems: list[str] = []
-    groups = session.execute(
-        select(Segment.hasher_id, HasherRecord.bits, Segment.modality)
-        .join(HasherRecord, HasherRecord.id == Segment.hasher_id)
-        .distinct()
-        .order_by(Segment.hasher_id, Segment.modality)
-    ).all()
-    for hasher_id, bits, modality in groups:
-        for number, segment in _stream(session, hasher_id, modality):
-            try:
-                unpack_segment(segment, word_count(bits // 8))
-            except DamagedSegmentError as error:
-                problems.append(_problem(number, hasher_id, modality, segment, error))
-    return problems
-
-
-def _stream(session: Session, hasher_id: int, modality: str) -> Iterator[tuple[int, SegmentBytes]]:
-    """Numbers and bytes of the segments in the order of their ids, one at a time in memory."""
-    numbers = session.scalars(
-        select(Segment.id)
-        .where(Segment.hasher_id == hasher_id, Segment.modality == modality)
-        .order_by(Segment.first_id, Segment.id)
-    ).all()
-    # Columns, not Segment objects: the session would keep objects, and their blobs, in memory.
-    columns = select(
-        Segment.count,
-        Segment.first_id,
-        Segment.last_id,
-        Segment.checksum,
-        Segment.deleted,
-        Segment.ids,
-        Segment.codes,
-    )
-    for number in numbers:
-        row = session.execute(columns.where(Segment.id == number)).one()
-        yield number, SegmentBytes(*row)
-
-
-def _insert(session: Session, hasher_id: int, modality: str, ids: Ids, planes: Planes) -> None:
+def _insert(
+    session: Session, hasher_id: int, modality: str, ids: NDArray[np.int64], planes: Planes
+) -> None:
     values = asdict(pack_segment(ids, planes))
     session.execute(insert(Segment).values(hasher_id=hasher_id, modality=modality, **values))
 
 
-def _delete(session: Session, hasher_id: int, modality: str, ids: Ids) -> int:
+def _delete(session: Session, hasher_id: int, modality: str, ids: NDArray[np.int64]) -> int:
     if not len(ids):
         return 0
     ranges = session.execute(
@@ -213,7 +166,7 @@ def _delete(session: Session, hasher_id: int, modality: str, ids: Ids) -> int:
     return deleted
 
 
-def _delete_from(session: Session, number: int, ids: Ids) -> int:
+def _delete_from(session: Session, number: int, ids: NDArray[np.int64]) -> int:
     count, first, last, deleted, blob = session.execute(
         select(
             Segment.count, Segment.first_id, Segment.last_id, Segment.deleted, Segment.ids
@@ -221,7 +174,7 @@ def _delete_from(session: Session, number: int, ids: Ids) -> int:
     ).one()
     try:
         live = unpack_live(count, deleted)
-        stored = unpack_ids(count, first, last, blob)
+        stored = listed(unpack_ids(count, first, last, blob))
     except DamagedSegmentError:
         return 0  # no search finds anything of it either; `check` names it
     # Ids that fail their checksum may be in any order, where the place may be the end.
@@ -248,7 +201,7 @@ def _rewrite(
     keep_rest: bool = False,
 ) -> list[tuple[Ids, Planes]]:
     """Store ``parts`` as full segments; what fills none is stored too, or returned if kept."""
-    ids = np.concatenate([part for part, _ in parts])
+    ids = np.concatenate([listed(part) for part, _ in parts])
     planes = np.concatenate([part for _, part in parts], axis=1)
     order = np.argsort(ids)
     end = len(ids) - len(ids) % SEGMENT_CODES if keep_rest else len(ids)
@@ -259,25 +212,8 @@ def _rewrite(
     return [(ids[rest], planes[:, rest])]
 
 
-def _problem(
-    number: int, hasher_id: int, modality: str, segment: SegmentBytes, error: DamagedSegmentError
-) -> str:
-    return (
-        f"segment {number} ({modality} codes of hasher {hasher_id}, {segment.count} items from id "
-        f"{segment.first_id}) is damaged: {error}; its items are not found until they are coded "
-        "again: `xmodal train` does, or indexing into a new library where keywords are too few"
-    )
-
-
-def _checked(ids: object) -> Ids:
+def _checked(ids: object) -> NDArray[np.int64]:
     array = np.asarray(ids)
     if array.ndim != 1 or not (np.issubdtype(array.dtype, np.integer) or not array.size):
         raise CodesError(f"expected integer ids of shape (n,), found {array.dtype} {array.shape}")
     return array.astype(np.int64, copy=False)
-
-
-def _code_bytes(session: Session, hasher_id: int) -> int:
-    bits = session.scalar(select(HasherRecord.bits).where(HasherRecord.id == hasher_id))
-    if bits is None:
-        raise LibraryError(f"the library has no hasher {hasher_id}")
-    return bits // 8

@@ -11,6 +11,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine, NullPool, QueuePool, create_engine, event, text
 from sqlalchemy.exc import DBAPIError
 
@@ -21,6 +23,7 @@ _SMALLEST_FILE = 512  # bytes: one page of the smallest size
 _BUSY_SECONDS = 30
 # Address space, not memory: pages are mapped as they are read, so that blobs need no copy.
 _MMAP_BYTES = 1 << 40
+_PIECE_BYTES = 1 << 16
 # Mistakes of ours, not of the file: they stay what they are, with their traceback.
 _OUR_FAULT = (
     sqlite3.IntegrityError,
@@ -29,6 +32,10 @@ _OUR_FAULT = (
     sqlite3.DataError,
     sqlite3.NotSupportedError,
 )
+
+
+class DamagedBlobError(Exception):
+    """The pages of a blob are damaged; other rows may be whole."""
 
 
 def is_there(path: Path) -> bool:
@@ -136,6 +143,51 @@ def copy_file(path: Path, target: Path) -> None:
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
+
+
+def read_blob(
+    connection: Connection, table: str, column: str, row: int, memory: bytearray | None = None
+) -> memoryview:
+    """One blob by the number of its row, read into ``memory`` if it fits there.
+
+    Piece by piece: new memory for each large blob would cost more than the reading. Raises
+    DamagedBlobError where SQLite finds its pages damaged.
+    """
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, sqlite3.Connection)
+    try:
+        with driver.blobopen(table, column, row, readonly=True) as blob:
+            size = len(blob)
+            if memory is None or len(memory) < size:
+                memory = bytearray(size)
+            found = memoryview(memory)[:size]
+            for start in range(0, size, _PIECE_BYTES):
+                piece = blob.read(_PIECE_BYTES)
+                found[start : start + len(piece)] = piece
+            return found
+    except sqlite3.DatabaseError as error:
+        if (error.sqlite_errorname or "").startswith("SQLITE_CORRUPT"):
+            raise DamagedBlobError(str(error)) from error
+        raise
+
+
+def read_words(
+    connection: Connection, table: str, column: str, row: int, places: NDArray[np.intp]
+) -> NDArray[np.uint64]:
+    """Single little-endian 64-bit words of a blob; of the others only their page is read."""
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, sqlite3.Connection)
+    found = bytearray()
+    with driver.blobopen(table, column, row, readonly=True) as blob:
+        for place in places.tolist():
+            blob.seek(8 * place)
+            found += blob.read(8)
+    return np.frombuffer(found, "<u8").astype(np.uint64, copy=False)
+
+
+def data_version(connection: Connection) -> int:
+    """A number that changes when another connection, of any process, has changed the file."""
+    return int(connection.exec_driver_sql("PRAGMA data_version").scalar_one())
 
 
 def check_integrity(connection: Connection) -> Iterator[str]:

@@ -1,0 +1,54 @@
+"""Meaning that people and cameras already wrote: EXIF, IPTC, XMP, and files beside a picture."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from xmodal.metadata.embedded import read_embedded
+from xmodal.metadata.facts import EXIF, IPTC, PNG, SIDECAR, SOURCES, XMP, Metadata, Told, merge
+from xmodal.metadata.sidecars import Neighbours, Sidecar, read_sidecars
+
+__all__ = [
+    "EXIF",
+    "IPTC",
+    "PNG",
+    "READER",
+    "SIDECAR",
+    "SOURCES",
+    "XMP",
+    "Metadata",
+    "Sidecar",
+    "Told",
+    "combine",
+    "read_embedded",
+    "read_metadata",
+    "read_sidecars",
+]
+
+# Raised when this package learns to find more: then the metadata of all pictures is read again.
+READER = 1
+
+
+def read_metadata(path: str | Path) -> Metadata:
+    """All that is written about a picture, in it and beside it.
+
+    Broken metadata becomes a note; OSError is raised only where the file cannot be opened.
+
+    >>> read_metadata("IMG_1234.jpg").keywords                       # doctest: +SKIP
+    (Told(text='beach', source='xmp'),)
+    """
+    path = Path(path)
+    with path.open("rb") as stream:
+        embedded = read_embedded(stream)
+    sidecars = Neighbours.in_folder(path.parent).of(path.name)
+    return combine(embedded, sidecars, read_sidecars(path.parent, sidecars))
+
+
+def combine(embedded: Metadata, sidecars: Sequence[Sidecar], told: Sequence[Metadata]) -> Metadata:
+    """One from what stands in the picture and what each of its ``sidecars`` says.
+
+    XMP files are believed before the picture: a program wrote them later. Google's and text files
+    after it: their times have no zone, and they were often made from the picture.
+    """
+    before = [m for s, m in zip(sidecars, told, strict=True) if s.name.lower().endswith(".xmp")]
+    after = [m for s, m in zip(sidecars, told, strict=True) if not s.name.lower().endswith(".xmp")]
+    return merge([*before, embedded, *after])
