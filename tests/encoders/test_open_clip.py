@@ -89,7 +89,7 @@ def clip(models, cache):
 @pytest.fixture
 def pictures():
     rng = np.random.default_rng(0)
-    sizes = [(200, 100), (64, 64), (31, 90), (65, 500), (640, 480)]
+    sizes = [(200, 100), (64, 64), (47, 90), (265, 500), (640, 480)]
     return [Image.fromarray(rng.integers(0, 256, (h, w, 3), np.uint8)) for w, h in sizes]
 
 
@@ -104,6 +104,17 @@ def test_towers_agree_with_pytorch(clip, pictures):
     assert (encoder.dim, encoder.image_size) == (64, 64)
     assert np.abs(encoder.encode_images(pictures) - images).max() < 1e-4
     assert np.abs(encoder.encode_texts(TEXTS) - texts).max() < 1e-4
+
+
+def test_a_panorama_is_the_mean_of_its_parts(clip, pictures):
+    encoder, *_ = clip
+    wide = pictures[-1].resize((700, 200))
+    parts = [wide.crop((175 * n, 0, 175 * (n + 1), 200)) for n in range(4)]
+    mean = encoder.encode_images(parts).mean(axis=0)
+    seen = encoder.encode_images([pictures[0], wide, pictures[1]])
+    assert np.abs(seen[1] - mean / np.linalg.norm(mean)).max() < 1e-4
+    alone = encoder.encode_images([pictures[0], pictures[1]])
+    assert np.abs(seen[[0, 2]] - alone).max() < 1e-4
 
 
 def test_pytorch_path_of_a_gpu_gives_the_same_features(clip, pictures, monkeypatch):

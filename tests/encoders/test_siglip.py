@@ -85,7 +85,7 @@ def test_siglip_with_timm_tower_and_hub_tokenizer_runs_from_a_folder(siglip_fold
     import torch
 
     rng = np.random.default_rng(0)
-    pictures = [Image.fromarray(rng.integers(0, 256, (h, 99, 3), np.uint8)) for h in (70, 200)]
+    pictures = [Image.fromarray(rng.integers(0, 256, (h, 99, 3), np.uint8)) for h in (70, 190)]
     encoder = load_encoder(f"open_clip:local-dir:{siglip_folder}")
     model, _, transform = open_clip.create_model_and_transforms(f"local-dir:{siglip_folder}")
     tokens = encoder._exported.tokenizer()(TEXTS)

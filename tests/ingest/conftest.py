@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from xmodal.ingest import reading
+from xmodal.ingest.decoders import Decoders
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -24,7 +25,7 @@ def room(tmp_path: Path) -> Iterator[ToyRoom]:
 def opened(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
     """How many files were hashed and decoded so far; decoding works as ever."""
     counts = {"hashed": 0, "decoded": 0}
-    real = {"hashed": reading.content_hash, "decoded": reading.decode_picture}
+    real = {"hashed": reading.content_hash, "decoded": Decoders.decode}
 
     def counting(what: str) -> object:
         def call(*args: object) -> object:
@@ -34,5 +35,5 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
         return call
 
     monkeypatch.setattr(reading, "content_hash", counting("hashed"))
-    monkeypatch.setattr(reading, "decode_picture", counting("decoded"))
+    monkeypatch.setattr(Decoders, "decode", counting("decoded"))
     return counts

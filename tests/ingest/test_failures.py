@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy import select
 from toy_room import ToyRoom
 
-from xmodal.ingest import pipeline, reading, survey
+from xmodal.ingest import pipeline, survey
+from xmodal.ingest.decoders import Decoders
 from xmodal.store.models import File
 
 Save = Callable[..., Path]
@@ -101,20 +102,20 @@ def test_file_that_changes_while_it_is_read_is_tried_again_next_time(
     room: ToyRoom, photo_folder: Path, save_picture: Save, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = photo_folder / "0" / "05.jpg"
-    real = reading.decode_picture
+    real = Decoders.decode
     number = iter(range(1000))
 
-    def meanwhile(stream: object, min_side: int) -> object:
-        picture = real(stream, min_side)
-        if getattr(stream, "name", None) == str(path):
+    def meanwhile(decoders: Decoders, file: Path, min_side: int) -> object:
+        picture = real(decoders, file, min_side)
+        if file == path:
             save_picture(path, "pink", seed=100 + next(number), size=(50, 50 + next(number)))
         return picture
 
-    monkeypatch.setattr(reading, "decode_picture", meanwhile)
+    monkeypatch.setattr(Decoders, "decode", meanwhile)
     counts = room.index(photo_folder)
     assert counts.indexed == 29
     assert [failure.reason for failure in counts.failures] == ["changed while being read"]
-    monkeypatch.setattr(reading, "decode_picture", real)
+    monkeypatch.setattr(Decoders, "decode", real)
     counts = room.index(photo_folder)
     assert (counts.indexed, counts.unchanged, counts.failed) == (1, 29, 0)
 

@@ -13,6 +13,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 from PIL import Image
 
+from xmodal.encoders.panorama import mean_of_parts, parts_of
 from xmodal.encoders.runtime import Session, cache_dir, export_onnx, replacing
 from xmodal.encoders.weights import sha256_of, verify_sha256
 from xmodal.errors import EncoderError
@@ -22,8 +23,6 @@ CLASSES = 1000
 # give other outputs.
 PREPROCESSING = 1
 _BATCH = 16
-# A wider picture is looked at in parts: squeezed further, things are no longer recognised.
-_MAX_ASPECT = 2.0
 INSTALL = 'pip install "xmodal[bundled]"'
 
 
@@ -82,15 +81,12 @@ class EfficientNet:
         A picture is squeezed into a square, so that nothing at its ends is lost; one that is more
         than twice as long as wide is the mean of its parts.
         """
-        split = [_parts(image) for image in images]
+        split = [parts_of(image) for image in images]
         tiles = [tile for parts in split for tile in parts]
         outputs = np.concatenate(
             [self._run(tiles[start : start + _BATCH]) for start in range(0, len(tiles), _BATCH)]
         )
-        if len(tiles) > len(images):
-            counts = np.array([len(parts) for parts in split])
-            outputs = np.add.reduceat(outputs, np.cumsum(counts) - counts) / counts[:, None]
-        outputs = outputs.astype(np.float32)
+        outputs = mean_of_parts(outputs.astype(np.float32), split)
         return outputs[:, :CLASSES], outputs[:, CLASSES:]
 
     def _run(self, tiles: Sequence[Image.Image]) -> NDArray[np.float32]:
@@ -117,20 +113,6 @@ class EfficientNet:
                 if not _is_intact(path):
                     _export(self.weights, path)
         return Session(path)
-
-
-def _parts(image: Image.Image) -> list[Image.Image]:
-    """The picture itself, or what to look at in turn if it is a panorama."""
-    width, height = image.size
-    count = int(np.ceil(max(width, height) / (min(width, height) * _MAX_ASPECT)))
-    if count == 1:
-        return [image]
-    across, down = (count, 1) if width > height else (1, count)
-    return [
-        image.crop((width * x // across, height * y // down,
-                    width * (x + 1) // across, height * (y + 1) // down))
-        for x in range(across) for y in range(down)
-    ]  # fmt: skip
 
 
 def _is_intact(path: Path) -> bool:

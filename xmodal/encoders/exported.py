@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 IMAGE, TEXT, TOKENIZER, META = "image.onnx", "text.onnx", "tokenizer.json", "meta.json"
 # Of the files in a folder; another one is made anew.
-FORMAT = 2
+FORMAT = 3
 # Part of an encoder's id: raised when the same picture or text would give other features.
-PREPROCESSING = 1
+PREPROCESSING = 2
 
 Notify = Callable[[str], None]
 

@@ -11,6 +11,7 @@ from PIL import Image
 
 from xmodal.encoders.base import Features, normalise
 from xmodal.encoders.exported import IMAGE, TEXT, ExportedModel, Notify
+from xmodal.encoders.panorama import LONGEST, mean_of_parts, parts_of
 from xmodal.encoders.runtime import Session
 from xmodal.encoders.spec import EncoderSpec
 
@@ -49,13 +50,24 @@ class OpenClipEncoder:
         self._torch_towers: dict[str, Any] | None = None
 
     def encode_images(self, images: Sequence[Image.Image]) -> Features:
-        """Features of upright RGB pictures of any size: float32 ``(n, dim)``, L2-normalised."""
-        run = self._tower(IMAGE, len(images))
-        parts = [
-            run(np.stack([self._exported.preprocess(image) for image in images[i : i + _BATCH]]))
-            for i in range(0, len(images), _BATCH)
+        """Features of upright RGB pictures of any size: float32 ``(n, dim)``, L2-normalised.
+
+        A picture more than twice as long as wide is the mean of its parts; of another, the model's
+        own preprocessing decides what is seen.
+        """
+        # Where the middle square is cropped out, parts that are no longer than wide lose little.
+        cropped = self._exported.preprocess.resize_mode == "shortest"
+        split = [parts_of(image, 1.0 if cropped else LONGEST) for image in images]
+        tiles = [tile for parts in split for tile in parts]
+        run = self._tower(IMAGE, len(tiles))
+        batches = [
+            run(np.stack([self._exported.preprocess(tile) for tile in tiles[i : i + _BATCH]]))
+            for i in range(0, len(tiles), _BATCH)
         ]
-        return self._joined(parts)
+        if len(tiles) == len(images):
+            return self._joined(batches)
+        # Each part counts the same, whatever the length of its feature.
+        return normalise(mean_of_parts(self._joined(batches), split))
 
     def encode_texts(self, texts: Sequence[str]) -> Features:
         """Features of texts: float32 ``(n, dim)``, L2-normalised.

@@ -1,9 +1,10 @@
 """Pictures of every colour mode as 8-bit RGB."""
 
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageCms
 
 from xmodal.errors import MediaError
 
@@ -23,6 +24,8 @@ def rgb_converter(image: Image.Image) -> Callable[[Image.Image], Image.Image]:
     if image.mode in _DEEP:
         low, high = _range(image)
         return lambda strip: _grey((_finite(strip) - low) * (255 / (high - low)))
+    if image.mode == "LAB":
+        return _from_lab
     if image.has_transparency_data:
         return _on_white
     return _plain_rgb
@@ -51,6 +54,18 @@ def _on_white(strip: Image.Image) -> Image.Image:
     rgba = strip.convert("RGBA")
     white = Image.new("RGBA", rgba.size, "white")
     return Image.alpha_composite(white, rgba).convert("RGB")
+
+
+def _from_lab(strip: Image.Image) -> Image.Image:
+    converted = ImageCms.applyTransform(strip, _lab_to_srgb())
+    assert converted is not None  # it is None only where the strip is changed in place
+    return converted
+
+
+@cache
+def _lab_to_srgb() -> ImageCms.ImageCmsTransform:
+    lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+    return ImageCms.buildTransform(lab, srgb, "LAB", "RGB")
 
 
 def _plain_rgb(strip: Image.Image) -> Image.Image:

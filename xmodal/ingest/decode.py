@@ -1,38 +1,40 @@
 """From a picture file to an upright RGB picture, no larger than an encoder needs."""
 
-import struct
-import threading
-import warnings
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext, suppress
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
-from importlib import import_module
 from io import BufferedIOBase
 from pathlib import Path
-from types import TracebackType
-from typing import Any
 
-import PIL
 from PIL import Image, ImageFile
 
 from xmodal.errors import MediaError
 from xmodal.ingest.colour import rgb_converter
+from xmodal.ingest.formats import (
+    broken_file,
+    decoder_versions,
+    ended,
+    open_picture,
+    picture_suffixes,
+)
+from xmodal.ingest.memory import Admit, Need, decoding_memory, memory_needed
+from xmodal.ingest.quiet import quiet_decoders
+from xmodal.ingest.raw import is_raw, raw_picture
+from xmodal.ingest.strips import can_be_read_in_strips, png_strips
 
-# Decoding needs up to 8 bytes a pixel: 256 megapixels are 1 GB as RGBA.
-MAX_MEGAPIXELS = 256
-# Only these are tried, whatever the suffix: Pillow also knows formats that start other programs.
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF", "HEIF")
-_SUFFIXES = {
-    "JPEG": ("jpg", "jpeg"),
-    "PNG": ("png",),
-    "WEBP": ("webp",),
-    "GIF": ("gif",),
-    "TIFF": ("tif", "tiff"),
-    "BMP": ("bmp",),
-    "AVIF": ("avif",),
-    "HEIF": ("heic", "heif"),
-}
+__all__ = [
+    "Picture",
+    "decode_image",
+    "decode_picture",
+    "decoder_versions",
+    "open_picture",
+    "picture_suffixes",
+    "quiet_decoders",
+    "turn_upright",
+]
+
+# A PNG is decoded in strips, in little memory; this bounds the time.
+MAX_PNG_MEGAPIXELS = 1_000
 _ORIENTATION = 0x0112
 # EXIF orientation → what turns the stored picture upright (EXIF 2.32, 4.6.4).
 _UPRIGHT = {
@@ -46,10 +48,12 @@ _UPRIGHT = {
 }
 # Pictures are converted and reduced in strips of about this many pixels, so that neither step
 # holds a second copy of a large picture.
-_STRIP_PIXELS = 4_000_000
-# Above this many decoded pixels one thread at a time decodes, which bounds the memory of all.
-_LARGE_PIXELS = 32_000_000
-_one_large_at_a_time = threading.Lock()
+_STRIP_PIXELS = 2_000_000
+_STRIP_BYTES = 120_000_000  # what a strip of that size costs at most on its way
+# PNG files of more pixels are never decoded as a whole.
+_PNG_WHOLE_PIXELS = 16_000_000
+# What is handed on holds at most this many pixels, however long and thin it is.
+_MAX_REDUCED_PIXELS = 4_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +68,10 @@ class Picture:
 def decode_image(source: Path | BufferedIOBase, min_side: int) -> Image.Image:
     """The picture as upright RGB, reduced where that saves work.
 
-    The smaller side keeps at least ``min_side`` pixels (or its own size, if that is less). The
-    first frame of an animation is taken, the EXIF orientation is applied, transparent parts
+    The smaller side keeps at least ``min_side`` pixels (or its own size, if that is less; or
+    what four megapixels allow a picture that is very long). The
+    first frame of an animation and the first page of a TIFF are taken, of a camera's raw file the
+    preview in it; the EXIF orientation is applied, transparent parts
     become white, 16-bit greys keep their tones. Raises MediaError with the reason in plain
     words for whatever cannot be decoded completely.
 
@@ -79,108 +85,75 @@ def decode_image(source: Path | BufferedIOBase, min_side: int) -> Image.Image:
     return decode_picture(source, min_side).image
 
 
-def decode_picture(source: Path | BufferedIOBase, min_side: int) -> Picture:
-    """:func:`decode_image`, together with the size of the original."""
+def decode_picture(
+    source: Path | BufferedIOBase, min_side: int, admit: Admit = decoding_memory.admit
+) -> Picture:
+    """:func:`decode_image`, together with the size of the original.
+
+    ``admit`` is entered with what decoding will need, once the header tells it, and may wait.
+    """
     if isinstance(source, Path):
         try:
             with source.open("rb") as stream:
-                return decode_picture(stream, min_side)
+                return decode_picture(stream, min_side, admit)
         except OSError as error:
             raise MediaError(f"cannot be read: {error.strerror or error}") from error
     with quiet_decoders:
-        image = open_picture(source)
-        width, height = image.size
-        if not width or not height:
-            raise MediaError(f"a picture of {width} × {height} pixels")
-        _draft(image, min_side)
-        guard: AbstractContextManager[Any] = nullcontext()
-        if image.width * image.height > _LARGE_PIXELS:
-            guard = _one_large_at_a_time
-        with guard:
-            _load(image)
-            reduced = _reduced_rgb(image, min_side)
-        orientation = _orientation(image)
-        upright = reduced
-        if orientation in _UPRIGHT:
-            upright = reduced.transpose(_UPRIGHT[orientation])
-        # TIFF and HEIF turn the picture themselves while loading; then the sizes tell.
-        turned = orientation >= 5 or (
-            image.size == (height, width) and image.size != (width, height)
-        )
-        if turned:
-            width, height = height, width
-        return Picture(upright, width, height)
+        if is_raw(source):
+            return _decode_raw(source, min_side, admit)
+        return _decode(source, min_side, admit)
 
 
-@cache
-def picture_suffixes() -> frozenset[str]:
-    """Lower-case suffixes, without the dot, of the formats that this installation can decode."""
-    return frozenset(suffix for name in _readers() for suffix in _SUFFIXES[name])
-
-
-@cache
-def decoder_versions() -> str:
-    """What decodes here; a failed file is tried again when this changes."""
-    from xmodal import __version__
-
-    parts = [f"xmodal {__version__}", f"Pillow {PIL.__version__}"]
-    if "HEIF" in _readers():
-        import pillow_heif
-
-        parts.append(f"pillow-heif {pillow_heif.__version__}")
-    return ", ".join(parts)
-
-
-@cache
-def _readers() -> dict[str, tuple[Callable[..., Any], Callable[[bytes], bool | str] | None]]:
-    """Pillow's plug-ins by format: what opens a stream, and what accepts its first bytes."""
-    with suppress(ImportError):  # HEIC is an extra; without it such files are not pictures here
-        import_module("pillow_heif").register_heif_opener()
-    Image.init()
-    return {name: Image.OPEN[name] for name in FORMATS if name in Image.OPEN}
-
-
-def open_picture(stream: BufferedIOBase) -> ImageFile.ImageFile:
-    """The picture's header.
-
-    This is ``Image.open`` without its limit on pixels, which would refuse large JPEGs that are
-    decoded at a fraction of their size, and which is one setting for the whole process.
-    """
-    stream.seek(0)
-    head = stream.read(16)
-    if not head:
-        raise MediaError("empty file")
-    broken = ""
-    for name, (reader, accepts) in _readers().items():
-        accepted = True if accepts is None else accepts(head)
-        if isinstance(accepted, str):
-            broken = _broken(name, accepted)
-        elif accepted:
-            stream.seek(0)
-            try:
-                image: ImageFile.ImageFile = reader(stream, "")
-                return image
-            except Exception as error:  # plug-ins raise whatever the broken bytes lead them to
-                broken = "truncated in its header" if _ended(error) else _broken(name, error)
-    if broken:
-        raise MediaError(broken)
-    if head.isascii() and head.decode("ascii").strip().isprintable():
-        start = f'"{head.decode("ascii").strip()}"'
-    else:
-        start = head[:8].hex(" ")
-    raise MediaError(f"not an image (starts with {start})")
-
-
-def _draft(image: ImageFile.ImageFile, min_side: int) -> None:
-    """Choose the scale of a JPEG and refuse what would still need too much memory."""
-    megapixels = image.width * image.height / 1e6
+def _decode(stream: BufferedIOBase, min_side: int, admit: Admit) -> Picture:
+    image = open_picture(stream)
+    width, height = image.size
+    if not width or not height:
+        raise MediaError(f"a picture of {width} × {height} pixels")
+    if width * height > _PNG_WHOLE_PIXELS and can_be_read_in_strips(stream, image):
+        return _decode_strips(stream, image, min_side, admit)
     image.draft(None, (min_side, min_side))
-    # A progressive JPEG keeps all coefficients in memory, whatever the scale of the output.
-    decoded = megapixels if "progressive" in image.info else image.width * image.height / 1e6
-    if decoded > MAX_MEGAPIXELS:
+    with admit(memory_needed(image, width * height)):
+        _load(image)
+        orientation = _orientation(image)
+        # Before it is reduced, so that all orientations of one picture give the same pixels.
+        reduced = _reduced(turn_upright(image, orientation), min_side)
+    # TIFF and HEIF turn the picture themselves while loading; then the sizes tell.
+    turned = orientation >= 5 or (image.size == (height, width) and image.size != (width, height))
+    return Picture(reduced, height, width) if turned else Picture(reduced, width, height)
+
+
+def _decode_strips(
+    stream: BufferedIOBase, image: ImageFile.ImageFile, min_side: int, admit: Admit
+) -> Picture:
+    width, height = image.size
+    megapixels = width * height / 1e6
+    if megapixels > MAX_PNG_MEGAPIXELS:
         raise MediaError(
-            f"too large to decode: {megapixels:,.0f} megapixels, the limit is {MAX_MEGAPIXELS}"
+            f"too large to decode: {megapixels:,.0f} megapixels, the limit is "
+            f"{MAX_PNG_MEGAPIXELS:,}"
         )
+    rows, factor = _strip_rows(image, min_side)
+    with admit(Need(_STRIP_BYTES, megapixels)):
+        reduced = _reduced_rgb(image, png_strips(stream, image, rows), factor)
+    # Without EXIF in the header Pillow would decode the whole picture to look for it behind.
+    orientation = _orientation(image) if "exif" in image.info else 1
+    if orientation >= 5:
+        width, height = height, width
+    return Picture(turn_upright(reduced, orientation), width, height)
+
+
+def _decode_raw(stream: BufferedIOBase, min_side: int, admit: Admit) -> Picture:
+    raw = raw_picture(stream, min_side, admit)
+    if isinstance(raw.content, Image.Image):
+        reduced = _reduced(raw.content, min_side)
+    else:
+        reduced = _decode(raw.content, min_side, admit).image
+    return Picture(turn_upright(reduced, raw.orientation), raw.width, raw.height)
+
+
+def turn_upright(image: Image.Image, orientation: int) -> Image.Image:
+    """``image`` as EXIF ``orientation`` means it to be seen."""
+    return image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
 
 
 def _load(image: ImageFile.ImageFile) -> None:
@@ -189,17 +162,9 @@ def _load(image: ImageFile.ImageFile) -> None:
     except MemoryError as error:
         raise MediaError(f"not enough memory for {image.width} × {image.height} pixels") from error
     except Exception as error:  # plug-ins raise whatever the broken bytes lead them to
-        if _ended(error):
+        if ended(error):
             raise MediaError(f"truncated{_rows_read(image)}") from error
-        raise MediaError(_broken(str(image.format), error)) from error
-
-
-def _ended(error: Exception) -> bool:
-    """Whether a decoder wanted to read on after the end of the file."""
-    message = str(error).lower()
-    return isinstance(error, EOFError | struct.error) or any(
-        words in message for words in ("truncated", "unexpected end", "not enough", "eof")
-    )
+        raise MediaError(broken_file(str(image.format), error)) from error
 
 
 def _rows_read(image: ImageFile.ImageFile) -> str:
@@ -210,15 +175,32 @@ def _rows_read(image: ImageFile.ImageFile) -> str:
     return f" after {100 * box[3] // image.height} %" if box else ""
 
 
-def _reduced_rgb(image: Image.Image, min_side: int) -> Image.Image:
-    to_rgb = rgb_converter(image)
+def _reduced(image: Image.Image, min_side: int) -> Image.Image:
+    """A loaded picture as RGB, a strip at a time."""
     width, height = image.size
-    factor = max(1, min(width, height) // max(1, min_side))
-    reduced = Image.new("RGB", (-(-width // factor), -(-height // factor)))
-    rows = max(1, _STRIP_PIXELS // (width * factor)) * factor
-    for top in range(0, height, rows):
-        strip = to_rgb(image.crop((0, top, width, min(top + rows, height))))
-        reduced.paste(strip.reduce(factor) if factor > 1 else strip, (0, top // factor))
+    rows, factor = _strip_rows(image, min_side)
+    strips = (
+        image.crop((0, top, width, min(top + rows, height))) for top in range(0, height, rows)
+    )
+    return _reduced_rgb(image, strips, factor)
+
+
+def _strip_rows(image: Image.Image, min_side: int) -> tuple[int, int]:
+    """The rows of a strip, a multiple of the factor by which both sides are reduced."""
+    width, height = image.size
+    thin = math.isqrt((width * height - 1) // _MAX_REDUCED_PIXELS) + 1
+    factor = max(thin, min(width, height) // max(1, min_side))
+    return max(1, _STRIP_PIXELS // (width * factor)) * factor, factor
+
+
+def _reduced_rgb(image: Image.Image, strips: Iterable[Image.Image], factor: int) -> Image.Image:
+    to_rgb = rgb_converter(image)
+    reduced = Image.new("RGB", (-(-image.width // factor), -(-image.height // factor)))
+    top = 0
+    for strip in strips:
+        rgb = to_rgb(strip)
+        reduced.paste(rgb.reduce(factor) if factor > 1 else rgb, (0, top // factor))
+        top += strip.height
     return reduced
 
 
@@ -227,45 +209,3 @@ def _orientation(image: Image.Image) -> int:
         return int(image.getexif().get(_ORIENTATION, 1))
     except Exception:  # a broken tag is no reason to refuse the picture; Pillow raises anything
         return 1
-
-
-def _broken(format: str, error: Exception | str) -> str:
-    details = " ".join(str(error).split())[:200] or type(error).__name__
-    # Some plug-ins say "broken PNG file" themselves.
-    return details if details.startswith("broken") else f"broken {format} file: {details}"
-
-
-class _QuietDecoders:
-    """While any thread is inside, Pillow's warnings about odd metadata are not shown.
-
-    ``warnings.catch_warnings`` alone must not be nested across threads: the filters of whoever
-    leaves last would stay.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._inside = 0
-        self._filters: warnings.catch_warnings[Any] | None = None
-
-    def __enter__(self) -> None:
-        with self._lock:
-            if self._inside == 0:
-                self._filters = warnings.catch_warnings()
-                self._filters.__enter__()
-                warnings.filterwarnings("ignore", module=r"PIL\.|pillow_heif")
-            self._inside += 1
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        with self._lock:
-            self._inside -= 1
-            if self._inside == 0 and self._filters is not None:
-                self._filters.__exit__(kind, error, trace)
-                self._filters = None
-
-
-quiet_decoders = _QuietDecoders()

@@ -46,7 +46,7 @@ def index_volume(
     """Bring the library up to date with the folder ``root``, or with the files ``only`` below it.
 
     Files whose size and time are unchanged cost one ``stat``; content that is known costs a
-    hash; the rest is decoded in threads while the encoder works, and committed in small batches.
+    hash; the rest is decoded in processes while the encoder works, and committed in small batches.
     Files that vanished are marked missing and their pictures lose their codes, but never all
     of a folder's: a drive that is not mounted must not empty the library. The caller holds
     ``database.writer()``. ``counts`` grows with each commit; after an interrupt or an error

@@ -1,4 +1,4 @@
-"""Reading files in threads: what each one holds, decoded only if its content is new."""
+"""Reading files: what each one holds, hashed in threads, decoded only if its content is new."""
 
 import os
 from collections import deque
@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from xmodal.errors import MediaError
-from xmodal.ingest.decode import Picture, decode_picture
+from xmodal.ingest.decode import Picture
+from xmodal.ingest.decoders import DecoderStopped, decoders
 from xmodal.ingest.identity import content_hash
 from xmodal.ingest.scope import Scope
 from xmodal.ingest.walk import FoundFile
@@ -102,12 +103,13 @@ class Reader:
                     digest = content_hash(stream)
                     reading = self._recognise(file, digest)
                 if reading is None:
-                    stream.seek(0)
                     try:
-                        picture = decode_picture(stream, self._min_side)
+                        picture = decoders.decode(path, self._min_side)
                         reading = Reading(file, digest, picture=picture)
                     except MediaError as error:
                         reading = Reading(file, digest, reason=str(error), lasting=True)
+                    except DecoderStopped as error:
+                        reading = Reading(file, digest, reason=str(error))
                 if reading.reason is None and not reading.busy:
                     reading = replace(reading, metadata=_metadata(path, stream, file))
             after = path.stat()
