@@ -22,6 +22,7 @@ from xmodal.ingest.captions import read_captions
 from xmodal.ingest.decode import decode_image
 from xmodal.ingest.pipeline import index_volume
 from xmodal.ingest.report import IndexCounts, Progress
+from xmodal.ingest.scope import existing_roots
 from xmodal.query import rank
 from xmodal.query.catalog import TextSource, describe, paths_of, texts_of
 from xmodal.query.indexes import Indexes
@@ -128,7 +129,7 @@ class Library:
         and IndexInterrupted on Ctrl-C, after what was encoded has been committed.
         """
         started = time.monotonic()
-        roots = _existing(paths)
+        roots = existing_roots(paths)
         table = read_captions(Path(captions)) if captions is not None else None
         if self._database is None:
             self._load_encoder(encoder or "auto")  # an unknown name must not leave a file behind
@@ -387,23 +388,6 @@ class Library:
     def _check_k(k: int) -> None:
         if k < 1:
             raise UsageError(f"k must be at least 1, not {k}")
-
-
-def _existing(paths: Sequence[str | Path]) -> list[tuple[Path, list[Path] | None]]:
-    """Each root to walk, with the single pictures meant where a path is a file, not a folder."""
-    if not paths:
-        raise UsageError("name at least one folder or picture to index")
-    roots: dict[Path, list[Path] | None] = {}
-    for given in paths:
-        path = Path(os.path.abspath(Path(given).expanduser()))
-        if path.is_dir():
-            roots[path] = None
-        elif path.is_file():
-            if (single := roots.setdefault(path.parent, [])) is not None:
-                single.append(path)
-        else:
-            raise UsageError(f"{path}: no such file or folder")
-    return list(roots.items())
 
 
 def _report(counts: IndexCounts, started: float) -> IndexReport:

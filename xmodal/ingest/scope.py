@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 from sqlalchemy import delete, literal, select, update
 from sqlalchemy.orm import Session
 
+from xmodal.errors import UsageError
 from xmodal.store.models import Feature, File, PathText, Volume
 
 T = TypeVar("T")
@@ -123,3 +124,23 @@ def known_files(
 def _prefix(inner: Path, outer: Path) -> str:
     relative = inner.relative_to(outer).as_posix()
     return "" if relative == os.curdir else relative + "/"
+
+
+def existing_roots(paths: Sequence[str | Path]) -> list[tuple[Path, list[Path] | None]]:
+    """Each root to walk, with the single pictures meant where a path is a file, not a folder.
+
+    UsageError for no path at all, and for one that does not exist.
+    """
+    if not paths:
+        raise UsageError("name at least one folder or picture to index")
+    roots: dict[Path, list[Path] | None] = {}
+    for given in paths:
+        path = Path(os.path.abspath(Path(given).expanduser()))
+        if path.is_dir():
+            roots[path] = None
+        elif path.is_file():
+            if (single := roots.setdefault(path.parent, [])) is not None:
+                single.append(path)
+        else:
+            raise UsageError(f"{path}: no such file or folder")
+    return list(roots.items())
