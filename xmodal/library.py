@@ -21,7 +21,7 @@ from xmodal.ingest.attach import attach_captions, encode_waiting_texts
 from xmodal.ingest.captions import read_captions
 from xmodal.ingest.decode import decode_image
 from xmodal.ingest.pipeline import index_volume
-from xmodal.ingest.report import IndexCounts, Progress
+from xmodal.ingest.report import IndexCounts, Progress, first_notes
 from xmodal.ingest.scope import existing_roots
 from xmodal.query import rank
 from xmodal.query.catalog import TextSource, describe, paths_of, texts_of
@@ -43,7 +43,6 @@ from xmodal.store.features import read_features
 from xmodal.store.segments import merge_segments
 
 Notify = Callable[[str], None]
-MAX_NOTES = 10
 SOURCES = ("caption", "keyword", "vocabulary")
 
 
@@ -156,7 +155,7 @@ class Library:
                     told = attach_captions(
                         database, table, chosen, space.id, code, root=roots[0][0], progress=progress
                     )
-                    counts.notes += _first_notes(told.unmatched, "rows of the captions file")
+                    counts.notes += first_notes(told.unmatched, "rows of the captions file")
                 # Texts that an interrupted run, or another feature space, left without a feature.
                 encode_waiting_texts(database, chosen, space.id, code, progress=progress)
                 if add_encoder:
@@ -166,10 +165,12 @@ class Library:
                     for modality in ("image", "text"):
                         merge_segments(session, code.hasher_id, modality)
             except KeyboardInterrupt as interrupt:
-                raise IndexInterrupted(_report(counts, started)) from interrupt
+                raise IndexInterrupted(
+                    IndexReport.of(counts, time.monotonic() - started)
+                ) from interrupt
             finally:
                 self._indexes = None
-        return _report(counts, started)
+        return IndexReport.of(counts, time.monotonic() - started)
 
     def search(
         self,
@@ -388,23 +389,3 @@ class Library:
     def _check_k(k: int) -> None:
         if k < 1:
             raise UsageError(f"k must be at least 1, not {k}")
-
-
-def _report(counts: IndexCounts, started: float) -> IndexReport:
-    return IndexReport(
-        indexed=counts.indexed,
-        unchanged=counts.unchanged,
-        moved=counts.moved,
-        removed=counts.removed,
-        failed=counts.failed,
-        words=counts.words,
-        seconds=round(time.monotonic() - started, 3),
-        failures=list(counts.failures),
-        notes=counts.notes + _first_notes(counts.unclear, "notes about metadata"),
-    )
-
-
-def _first_notes(notes: Sequence[str], what: str) -> list[str]:
-    shown = list(notes[:MAX_NOTES])
-    left = len(notes) - len(shown)
-    return shown + ([f"… and {left} more {what}"] if left else [])

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from xmodal.ingest.report import Failure
+from xmodal.ingest.report import Failure, IndexCounts, first_notes
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,21 @@ class IndexReport:
     seconds: float
     failures: list[Failure] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, counts: IndexCounts, seconds: float) -> Self:
+        """What a run has counted so far."""
+        return cls(
+            indexed=counts.indexed,
+            unchanged=counts.unchanged,
+            moved=counts.moved,
+            removed=counts.removed,
+            failed=counts.failed,
+            words=counts.words,
+            seconds=round(seconds, 3),
+            failures=list(counts.failures),
+            notes=counts.notes + first_notes(counts.unclear, "notes about metadata"),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import typer
 
 from xmodal.cli.options import AsJson, LibraryFile, Offline, SearchEncoder, open_library
 from xmodal.cli.output import Cell, note, print_facts, print_json
+from xmodal.ingest.report import first_notes
 
 if TYPE_CHECKING:
     from xmodal.results import Difference, TrainReport
@@ -19,8 +20,6 @@ Labels = Annotated[
         "in), or a CSV file with the columns file, labels (a;b;c).",
     ),
 ]
-# Rows of a file that name no picture, told one by one.
-MAX_NOTES = 10
 
 
 def train(
@@ -61,10 +60,8 @@ def train(
     """
     with open_library(context, library, offline) as opened:
         report = opened.train(bits, labels, seed, encoder, dry_run)
-    for line in report.notes[:MAX_NOTES]:
+    for line in first_notes(report.notes, f"rows of {report.labels}"):
         note(line)
-    if len(report.notes) > MAX_NOTES:
-        note(f"… and {len(report.notes) - MAX_NOTES} more rows of {report.labels}")
     if as_json:
         print_json(report)
     else:

@@ -1,7 +1,11 @@
 """What the ingest room tells its callers: counts, failures and progress."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+# More lines than this hide the rest of what a run says.
+MAX_NOTES = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,3 +68,10 @@ class CaptionCounts:
     removed: int = 0
     encoded: int = 0
     unmatched: list[str] = field(default_factory=list)
+
+
+def first_notes(notes: Sequence[str], what: str) -> list[str]:
+    """The first notes, and how many more of ``what`` there are."""
+    shown = list(notes[:MAX_NOTES])
+    left = len(notes) - len(shown)
+    return shown + ([f"… and {left} more {what}"] if left else [])
