@@ -4,6 +4,7 @@ import shutil
 import sys
 from datetime import datetime
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import pytest
 from PIL.ExifTags import Base
@@ -28,7 +29,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
     real = reading.read_embedded
 
-    def noting(stream):  # type: ignore[no-untyped-def]
+    def noting(stream: BinaryIO) -> Any:
         names.append(Path(stream.name).name)
         return real(stream)
 

@@ -4,12 +4,14 @@ import json
 import struct
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from PIL import Image
 from PIL.ExifTags import IFD
 
 Tags = Mapping[int, Any]
+NONE: Tags = MappingProxyType({})
 Records = Iterable[tuple[int, int, bytes]]
 
 _NAMESPACES = {
@@ -31,7 +33,7 @@ _NAMESPACES = {
 }
 
 
-def exif_bytes(tags: Tags = {}, shot: Tags = {}, gps: Tags = {}) -> bytes:  # noqa: B006
+def exif_bytes(tags: Tags = NONE, shot: Tags = NONE, gps: Tags = NONE) -> bytes:
     """An EXIF block: tags of the picture, of the shot, and of its position."""
     exif = Image.Exif()
     exif.update(tags)

@@ -2,6 +2,7 @@
 
 import itertools
 import sys
+from typing import Any
 
 from xmodal.library import Library
 from xmodal.spaces import code, training
@@ -13,9 +14,9 @@ def main(file: str) -> None:
     training.choose_recipe = lambda rows, background, bits, seed: Recipe(bits, bits // 2, "lemon")
     append = code.append_codes
 
-    def tell_and_append(*arguments: object) -> None:
+    def tell_and_append(*arguments: Any) -> None:
         print("coding", flush=True)
-        append(*arguments)  # type: ignore[arg-type]
+        append(*arguments)
 
     code.append_codes = tell_and_append
     with Library.open(file) as library:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import func, select
@@ -71,9 +72,9 @@ def test_a_search_sees_the_old_code_before_the_swap_and_the_new_one_after_it(
         seen = []
         real = code.append_codes
 
-        def append_and_search(*arguments: object) -> None:
+        def append_and_search(*arguments: Any) -> None:
             seen.append(reader.search("red", k=200))
-            real(*arguments)  # type: ignore[arg-type]
+            real(*arguments)
 
         monkeypatch.setattr(code, "append_codes", append_and_search)
         assert trainer.train(bits=32).replaced

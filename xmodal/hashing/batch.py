@@ -58,8 +58,7 @@ class BatchCodes:
         codes = np.where(real > 0, np.int8(1), np.int8(-1))
         for _ in range(ITERATIONS):
             real = orthogonal_codes(self._wanted(terms, real, codes), self._rng)
-            (nearby,) = terms.sums(lambda part: [terms.similar(part).T @ real[part]])  # noqa: B023
-            pull = (self._bits * nearby).astype(np.float32)
+            pull = (self._bits * terms.of_labels(real)).astype(np.float32)
             for part in terms.parts:
                 pulled = terms.similar(part) @ pull + np.float32(OMEGA) * real[part]
                 codes[part] = np.where(pulled >= 0, 1, -1)
@@ -128,6 +127,11 @@ class _Terms:
         norm = np.linalg.norm(labels, axis=1, keepdims=True)
         scaled: Floats = (labels / np.where(norm > 0, norm, 1)).astype(np.float32)
         return scaled
+
+    def of_labels(self, real: Floats) -> Doubles:
+        """GᵀX ``(classes, bits)`` of real codes X of all rows."""
+        (found,) = self.sums(lambda part: [self.similar(part).T @ real[part]])
+        return found
 
     def sums(self, function: Callable[[slice], list[Floats]]) -> list[Doubles]:
         """The sum over all rows of each of the products that ``function`` gives of some."""
