@@ -1,7 +1,6 @@
 """Library: the one door to a photo library; the CLI parses, calls it and prints."""
 
 import os
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -15,14 +14,11 @@ from sqlalchemy.orm import Session
 from xmodal.encoders import Encoder, load_encoder
 from xmodal.encoders.background import Background, load_background
 from xmodal.encoders.base import Features
-from xmodal.errors import IndexInterrupted, LibraryError, UsageError
+from xmodal.errors import LibraryError, UsageError
 from xmodal.hamming import HammingIndex
-from xmodal.ingest.attach import attach_captions, encode_waiting_texts
-from xmodal.ingest.captions import read_captions
+from xmodal.indexing import index_paths
 from xmodal.ingest.decode import decode_image
-from xmodal.ingest.pipeline import index_volume
-from xmodal.ingest.report import IndexCounts, Progress, first_notes
-from xmodal.ingest.scope import existing_roots
+from xmodal.ingest.report import Progress
 from xmodal.query import rank
 from xmodal.query.catalog import TextSource, describe, paths_of, texts_of
 from xmodal.query.indexes import Indexes
@@ -36,11 +32,10 @@ from xmodal.results import (
     TrainReport,
     TuneReport,
 )
-from xmodal.spaces.code import ActiveCode, active_code, ensure_code, renew_code
-from xmodal.spaces.space import Space, make_default, space_for_indexing, space_for_search
+from xmodal.spaces.code import ActiveCode, active_code
+from xmodal.spaces.space import Space, space_for_search
 from xmodal.store.database import Database
 from xmodal.store.features import read_features
-from xmodal.store.segments import merge_segments
 
 Notify = Callable[[str], None]
 SOURCES = ("caption", "keyword", "vocabulary")
@@ -127,50 +122,26 @@ class Library:
         paths that do not exist or hold no pictures, LibraryBusyError when another process writes,
         and IndexInterrupted on Ctrl-C, after what was encoded has been committed.
         """
-        started = time.monotonic()
-        roots = existing_roots(paths)
-        table = read_captions(Path(captions)) if captions is not None else None
-        if self._database is None:
-            self._load_encoder(encoder or "auto")  # an unknown name must not leave a file behind
-            self._database = Database.open(self.path, create=True)
-        database = self._database
-        counts = IndexCounts()
-        with database.writer():
-            space, chosen = space_for_indexing(database, encoder, add_encoder, self._load_encoder)
-            background = self._background(chosen)
-            code = ensure_code(database, space.id, background)
-            try:
-                for root, only in roots:
-                    index_volume(
-                        database,
-                        root,
-                        chosen,
-                        space.id,
-                        code,
-                        only=only,
-                        progress=progress,
-                        counts=counts,
-                    )
-                if table is not None:
-                    told = attach_captions(
-                        database, table, chosen, space.id, code, root=roots[0][0], progress=progress
-                    )
-                    counts.notes += first_notes(told.unmatched, "rows of the captions file")
-                # Texts that an interrupted run, or another feature space, left without a feature.
-                encode_waiting_texts(database, chosen, space.id, code, progress=progress)
-                if add_encoder:
-                    make_default(database, space)
-                code = renew_code(database, space.id, code, background)
-                with database.transaction() as session:
-                    for modality in ("image", "text"):
-                        merge_segments(session, code.hasher_id, modality)
-            except KeyboardInterrupt as interrupt:
-                raise IndexInterrupted(
-                    IndexReport.of(counts, time.monotonic() - started)
-                ) from interrupt
-            finally:
-                self._indexes = None
-        return IndexReport.of(counts, time.monotonic() - started)
+
+        def open_database() -> Database:
+            if self._database is None:
+                self._load_encoder(encoder or "auto")  # an unknown name must leave no file behind
+                self._database = Database.open(self.path, create=True)
+            return self._database
+
+        try:
+            return index_paths(
+                open_database,
+                self._load_encoder,
+                self._background,
+                paths,
+                captions=None if captions is None else Path(captions),
+                encoder=encoder,
+                add_encoder=add_encoder,
+                progress=progress,
+            )
+        finally:
+            self._indexes = None
 
     def search(
         self,
