@@ -13,6 +13,7 @@ from xmodal.ingest.pipeline import OnProgress, index_volume
 from xmodal.ingest.report import IndexCounts, first_notes
 from xmodal.ingest.scope import existing_roots
 from xmodal.results import IndexReport
+from xmodal.spaces.calibration import renew_calibration
 from xmodal.spaces.code import ensure_code, renew_code
 from xmodal.spaces.space import make_default, space_for_indexing
 from xmodal.store.database import Database
@@ -66,6 +67,7 @@ def index_paths(
             if add_encoder:
                 make_default(database, space)
             code = renew_code(database, space.id, code, background)
+            renew_calibration(database, space.id, background)
             with database.transaction() as session:
                 for modality in ("image", "text"):
                     merge_segments(session, code.hasher_id, modality)

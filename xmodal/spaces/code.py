@@ -155,8 +155,10 @@ def count_features(session: Session, encoder_id: int, kind: str) -> int:
     return session.scalar(query) or 0
 
 
-def sample_features(session: Session, encoder_id: int, kind: str) -> Features:
-    """At most ``FIT_SAMPLE`` features of a kind, the same ones for the same library."""
+def sample_features(
+    session: Session, encoder_id: int, kind: str, most: int = FIT_SAMPLE
+) -> Features:
+    """At most ``most`` features of a kind, the same ones for the same library."""
     ids = np.array(
         session.scalars(
             select(Feature.item_id)
@@ -166,8 +168,8 @@ def sample_features(session: Session, encoder_id: int, kind: str) -> Features:
         ).all(),
         dtype=np.int64,
     )
-    if len(ids) > FIT_SAMPLE:
-        ids = np.sort(np.random.default_rng(0).choice(ids, FIT_SAMPLE, replace=False))
+    if len(ids) > most:
+        ids = np.sort(np.random.default_rng(0).choice(ids, most, replace=False))
     return read_features(session, encoder_id, ids)
 
 

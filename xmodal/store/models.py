@@ -218,6 +218,19 @@ class HasherRecord(Base):
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=_now)
 
 
+class CalibrationRecord(Base):
+    """What one feature space of the library takes for chance; ``query/confidence.py`` reads it."""
+
+    __tablename__ = "calibration"
+
+    encoder_id: Mapped[int] = mapped_column(
+        ForeignKey("encoder.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    pictures: Mapped[int] = mapped_column(Integer)  # how many the library held
+    blob: Mapped[bytes] = mapped_column(LargeBinary)  # what Calibration.dump writes
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=_now)
+
+
 class Segment(Base):
     """Up to 65,536 codes of one hasher and modality; ``store/segments.py`` has the layout."""
 
