@@ -102,10 +102,7 @@ def write_search_page(
     query_image: Path | None = None,
 ) -> Path:
     """The page of one search; ``query`` is its title, ``query_image`` what was searched with."""
-    entries = [
-        Entry(found.path, printable(found.path.name), f"{found.score:.2f} · {found.distance} bits")
-        for found in results
-    ]
+    entries = [Entry(found.path, printable(found.path.name), found.measured) for found in results]
     pictures = "1 picture" if len(entries) == 1 else f"{len(entries)} pictures"
     section = Section("", "", query_image, entries)
     return write_gallery(

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 from xmodal.encoders.base import normalise
 from xmodal.hamming import HammingIndex
 from xmodal.hashing import create_hasher
-from xmodal.query import rank
-from xmodal.query.ranking import mix
+from xmodal.query.ranking import mix, rank
 
 
 @pytest.fixture(scope="module")
