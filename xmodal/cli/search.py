@@ -85,7 +85,9 @@ def search(
     if html is not None:
         from xmodal.gallery import write_search_page
 
-        write_search_page(html, query or f"Like {image}", results, query_image=image)
+        write_search_page(
+            html, " ".join(words or []) or f"Like {image}", results, query_image=image
+        )
     if as_json:
         for result in results:
             print_json(result)
