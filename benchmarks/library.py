@@ -76,7 +76,10 @@ def float_recall(pairs: Pairs) -> tuple[float, float]:
 def library_recall(library: Library, pairs: Pairs, use_features: bool) -> tuple[float, float]:
     """Recall@10 of what the library itself answers, text → image and image → text."""
     forward = [
-        path in {found.path for found in library.search(text, k=K, use_features=use_features)}
+        path
+        in {
+            found.path for found in library.search(text, k=K, use_features=use_features, plain=True)
+        }
         for path, text in zip(pairs.paths, pairs.captions, strict=True)
     ]
     backward = [

@@ -104,7 +104,7 @@ def _indexed(report: IndexReport) -> str:
 def _answers(library: Library, said: dict[str, str]) -> Iterator[Section]:
     """Ask one question after the other."""
     for question in QUESTIONS:
-        found = library.search(text=question.text, k=PICTURES)
+        found = library.search(question.text, k=PICTURES)
         yield Section(
             f"“{question.text}”", _subtitle(question), None, _pictures(found, said), question.lang
         )
@@ -132,7 +132,7 @@ def _pictures(found: Sequence[SearchResult], said: dict[str, str]) -> list[Entry
         Entry(
             result.path,
             said.get(result.path.name, result.path.name),
-            f"{result.score:.2f} · {result.distance} bits",
+            result.measured,
         )
         for result in found
     ]

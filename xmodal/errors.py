@@ -9,6 +9,20 @@ class UsageError(XmodalError):
     """An argument is wrong: an empty query, ``k < 1``, a path that does not exist."""
 
 
+class QueryError(UsageError):
+    """A query cannot be understood: ``reason`` says why and what to write instead.
+
+    ``position`` is the index of the character that it is about; ``pointer`` are two lines for a
+    terminal, the query and a caret below that character.
+    """
+
+    def __init__(self, reason: str, pointer: str, position: int) -> None:
+        super().__init__(f"{reason}\n{pointer}" if pointer else reason)
+        self.reason = reason
+        self.pointer = pointer
+        self.position = position
+
+
 class LibraryError(XmodalError):
     """The library file cannot be used: not a library, too new, locked or damaged."""
 

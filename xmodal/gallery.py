@@ -102,17 +102,15 @@ def write_search_page(
     query_image: Path | None = None,
 ) -> Path:
     """The page of one search; ``query`` is its title, ``query_image`` what was searched with."""
-    entries = [
-        Entry(found.path, printable(found.path.name), f"{found.score:.2f} · {found.distance} bits")
-        for found in results
-    ]
+    entries = [Entry(found.path, printable(found.path.name), found.measured) for found in results]
     pictures = "1 picture" if len(entries) == 1 else f"{len(entries)} pictures"
+    order = "newest" if all(found.score is None for found in results) else "nearest"
     section = Section("", "", query_image, entries)
     return write_gallery(
         file,
         [section],
         title=query,
-        lead=f"{pictures}, nearest first" if entries else "Nothing found",
+        lead=f"{pictures}, {order} first" if entries else "Nothing found",
         foot="Under each picture: score, higher is nearer, and the distance of the codes.",
     )
 

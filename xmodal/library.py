@@ -19,10 +19,12 @@ from xmodal.hamming import HammingIndex
 from xmodal.indexing import index_paths
 from xmodal.ingest.decode import decode_image
 from xmodal.ingest.report import Progress
-from xmodal.query import rank
 from xmodal.query.catalog import TextSource, describe, paths_of, texts_of
 from xmodal.query.indexes import Indexes
-from xmodal.query.ranking import SHORTLIST, Ranking
+from xmodal.query.language import literally, parse
+from xmodal.query.ranking import SHORTLIST, ReadFeatures, Term, rank
+from xmodal.query.search import PictureSearch
+from xmodal.query.terms import Clause, Meaning
 from xmodal.results import (
     Annotation,
     EvaluateReport,
@@ -145,34 +147,41 @@ class Library:
 
     def search(
         self,
-        text: str | None = None,
+        query: str | None = None,
         image: str | Path | Image.Image | None = None,
         k: int = 10,
         encoder: str | None = None,
         use_features: bool = True,
+        plain: bool = False,
     ) -> list[SearchResult]:
-        """The ``k`` pictures nearest to a text or to a picture, best first.
+        """The ``k`` pictures that answer a query best, those that resemble ``image``, or both.
 
-        ``use_features=False`` ranks by the codes alone, as in a library that keeps no features.
+        ``query`` is in the language of docs/query.md: ``beach -people date:2023``; with ``plain``
+        it is one sentence, whatever signs are in it. Without a meaning to look for, the newest
+        pictures come first. ``use_features=False`` ranks by the codes alone, as in a library that
+        keeps no features.
 
-        Raises UsageError for an empty query or ``k < 1``, MediaError for an unreadable picture.
+        Raises QueryError, a UsageError, for a query that cannot be understood; UsageError for
+        ``k < 1``; MediaError for an unreadable picture.
         """
-        if (text is None) == (image is None):
-            raise UsageError("search needs either a text or an image, and not both")
+        if query is None and image is None:
+            raise UsageError("search needs a query, an image, or both")
         self._check_k(k)
-        if text is not None and not text.strip():
-            raise UsageError('the query is empty; write what to look for, such as "a red car"')
+        clauses: Sequence[Clause] = (Clause(),)
+        if query is not None:
+            clauses = (literally(query) if plain else parse(query)).clauses
         with self._existing_database().session() as session:
             space = space_for_search(session, encoder)
-            if image is not None:
-                feature = self._image_feature(space, image)
-                ranking = self._rank(session, space, feature, "image", "image", k, use_features)
-            else:
-                feature = self._encoder(space).encode_texts([str(text)])[0]
-                ranking = self._rank(session, space, feature, "text", "image", k, use_features)
-            places = paths_of(session, ranking.ids)
-        found = [(places[i], d, score) for i, d, score in ranking.rows() if i in places]
-        return [SearchResult(place, *row) for place, row in enumerate(found, start=1)]
+            read = self._reader(session, space, use_features)
+            searching = self._searching(session, space, read)
+            also = () if image is None else (Term(self._image_feature(space, image), "image"),)
+            found = searching.find(clauses, k, also)
+            places = paths_of(session, np.array([picture.id for picture in found], np.int64))
+        shown = [picture for picture in found if picture.id in places]
+        return [
+            SearchResult(rank, places[picture.id], picture.distance, picture.score)
+            for rank, picture in enumerate(shown, start=1)
+        ]
 
     def annotate(
         self,
@@ -195,15 +204,15 @@ class Library:
             space = space_for_search(session, encoder)
             feature = self._image_feature(space, image)
             own = k - max(1, k // 3) if "vocabulary" in sources and k > 1 else k
-            ranking = self._rank(
-                session, space, feature, "image", "text", max(k, SHORTLIST), use_features
-            )
+            code = self._code(session, space)
+            index = self._existing_indexes().get(session, code.hasher_id, "text")
+            read = self._reader(session, space, use_features)
+            ranking = rank(feature, "image", index, "text", code.hasher, max(k, SHORTLIST), read)
             texts = texts_of(session, ranking.ids, sources)
             found: list[tuple[str, TextSource, int, float]] = [
                 (*texts[i], distance, score) for i, distance, score in ranking.rows() if i in texts
             ][:own]
             if "vocabulary" in sources:
-                code = self._code(session, space)
                 known = {text.casefold() for text, *_ in found}
                 words = self._nearest_words(space, code, feature, k + len(known))
                 found += [row for row in words if row[0].casefold() not in known]
@@ -321,25 +330,30 @@ class Library:
             raise LibraryError(f"{self.path}: nothing is indexed yet; run `xmodal index FOLDER`")
         return code
 
-    def _rank(
-        self,
-        session: Session,
-        space: Space,
-        feature: Features,
-        modality: str,
-        target: str,
-        k: int,
-        use_features: bool,
-    ) -> Ranking:
+    def _searching(
+        self, session: Session, space: Space, read: ReadFeatures | None
+    ) -> PictureSearch:
         code = self._code(session, space)
-        index = self._existing_indexes().get(session, code.hasher_id, target)
 
+        def feature(meaning: Meaning) -> Features:
+            if meaning.modality == "image":
+                return self._image_feature(space, Path(meaning.source).expanduser())
+            return self._encoder(space).encode_texts([meaning.source])[0]
+
+        return PictureSearch(
+            session,
+            code.hasher,
+            index=lambda: self._existing_indexes().get(session, code.hasher_id, "image"),
+            feature=feature,
+            read_features=read,
+            background=lambda: self._background(self._encoder(space)),
+        )
+
+    def _reader(self, session: Session, space: Space, use_features: bool) -> ReadFeatures | None:
         def read(ids: NDArray[np.int64]) -> Features:
             return read_features(session, space.id, ids)
 
-        return rank(
-            feature, modality, index, target, code.hasher, k, read if use_features else None
-        )
+        return read if use_features else None
 
     def _nearest_words(
         self, space: Space, code: ActiveCode, feature: Features, k: int

@@ -12,13 +12,21 @@ class SearchResult:
     """One picture found.
 
     ``distance`` is the Hamming distance of the codes in bits; ``score`` is what the ranking
-    orders by (higher is nearer), on the scale of a centred cosine, -1 to 1.
+    orders by (higher is nearer), on the scale of a centred cosine, -1 to 1. Both are None where the
+    query asks for facts alone, and nothing was compared.
     """
 
     rank: int
     path: Path
-    distance: int
-    score: float
+    distance: int | None
+    score: float | None
+
+    @property
+    def measured(self) -> str:
+        """Score and distance in words, empty where nothing was compared."""
+        if self.score is None:
+            return ""
+        return f"{self.score:.2f} · {self.distance} bits"
 
 
 @dataclass(frozen=True, slots=True)

@@ -197,7 +197,7 @@ def test_ctrl_c_keeps_what_was_indexed_and_the_next_run_continues(
 
 ERRORS = {
     "empty query": (["search", "  "], "query is empty"),
-    "no query": (["search"], "either a text or an image"),
+    "no query": (["search"], "a query, an image, or both"),
     "k of zero": (["search", "red", "-k", "0"], "k must be at least 1, not 0"),
     "no picture": (["search", "--image", "none.jpg"], "none.jpg: no such picture"),
     "nothing to annotate": (["annotate", "none.jpg"], "none.jpg: no such picture"),

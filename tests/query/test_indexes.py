@@ -70,6 +70,44 @@ def test_the_file_answers_as_an_index_in_memory_does(database, small, step):
     assert notes == []
 
 
+@pytest.mark.parametrize("kind", ["few", "many", "none", "unknown", "all"])
+def test_what_is_allowed_is_searched_alike_in_the_file_and_in_memory(database, small, kind):
+    rng = np.random.default_rng(1)
+    ids = np.concatenate([np.arange(500), 1000 + 3 * np.arange(300)])
+    codes = fill(database, ids)
+    with database.transaction() as session:
+        delete_codes(session, 1, "image", ids[::7])
+    index = HammingIndex(8 * BYTES)
+    index.add(ids, codes)
+    index.remove(ids[::7])
+    allowed = {
+        "few": np.array([3, 250, 1003]), "many": np.sort(rng.choice(2000, 1500, replace=False)),
+        "none": np.array([], dtype=np.int64), "unknown": np.array([700, 5000]),
+        "all": np.arange(2500),
+    }[kind]  # fmt: skip
+    with database.session() as session:
+        streamed = StreamedIndex(session, 1, "image", print)
+        found = streamed.search(codes[:4], 40, allowed=allowed)
+    wanted = index.search(codes[:4], 40, allowed=allowed)
+    np.testing.assert_array_equal(found.ids, wanted.ids)
+    np.testing.assert_array_equal(found.distances, wanted.distances)
+    assert set(found.ids[found.ids >= 0].tolist()) <= set(allowed.tolist())
+
+
+def test_segments_without_anything_that_is_allowed_are_not_read(database, small):
+    codes = fill(database, np.arange(300))
+    with database.transaction() as session:
+        broken = session.scalars(select(Segment).where(Segment.first_id == 64)).one()
+        broken.codes = broken.codes[:-1] + b"\xff"
+    notes: list[str] = []
+    with database.session() as session:
+        streamed = StreamedIndex(session, 1, "image", notes.append)
+        assert streamed.search(codes[:1], 3, allowed=np.array([2, 200])).ids.max() == 200
+        assert notes == []
+        streamed.search(codes[:1], 3, allowed=np.array([70]))
+    assert len(notes) == 1
+
+
 def test_the_first_search_of_many_codes_reads_the_file_and_the_second_loads_it(database, small):
     fill(database, np.arange(300))
     kept = Indexes(database, print)

@@ -14,11 +14,12 @@ from xmodal.cli.evaluate import evaluate
 from xmodal.cli.index import index
 from xmodal.cli.info import info
 from xmodal.cli.options import LibraryFile, Offline, Shared
-from xmodal.cli.output import note, prepare_streams, stop_writing
+from xmodal.cli.output import note, point, prepare_streams, stop_writing
+from xmodal.cli.query_command import QueryCommand
 from xmodal.cli.search import search
 from xmodal.cli.train import train
 from xmodal.cli.tune import tune
-from xmodal.errors import XmodalError
+from xmodal.errors import QueryError, XmodalError
 
 FOUND, NOTHING_FOUND, ERROR, INTERRUPTED = 0, 1, 2, 130
 
@@ -33,6 +34,10 @@ class Program(TyperGroup):
                 return super().invoke(ctx)
             finally:
                 sys.stdout.flush()
+        except QueryError as error:
+            point(error.pointer)
+            note(f"error: {error.reason}")
+            raise typer.Exit(ERROR) from error
         except XmodalError as error:
             note(f"error: {error}")
             raise typer.Exit(ERROR) from error
@@ -94,4 +99,4 @@ def program(
 
 
 for command in (index, search, annotate, train, tune, evaluate, info, benchmark, demo):
-    app.command()(command)
+    app.command(cls=QueryCommand if command is search else None)(command)

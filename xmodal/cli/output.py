@@ -45,6 +45,12 @@ def note(message: str) -> None:
     print(f"xmodal: {_one_line(message)}", file=sys.stderr, flush=True)
 
 
+def point(pointer: str) -> None:
+    """Lines on stderr that show where in what the user wrote something is."""
+    if pointer:
+        print(pointer, file=sys.stderr, flush=True)
+
+
 def print_json(record: "DataclassInstance | dict[str, Any]") -> None:
     """One JSON object in one line of ASCII, valid in every locale; paths become strings."""
     import json

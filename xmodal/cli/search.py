@@ -1,4 +1,4 @@
-"""`xmodal search`: pictures for words, or for a picture."""
+"""`xmodal search`: pictures for a query, or for a picture."""
 
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +13,9 @@ def search(
     context: typer.Context,
     words: Annotated[
         list[str] | None,
-        typer.Argument(metavar="WORDS", help="What to look for.", show_default=False),
+        typer.Argument(
+            metavar="QUERY", help="What to look for: words and filters.", show_default=False
+        ),
     ] = None,
     image: Annotated[
         Path | None,
@@ -25,6 +27,10 @@ def search(
         ),
     ] = None,
     k: Count = 10,
+    plain: Annotated[
+        bool,
+        typer.Option("--plain", help="Take the query as one sentence, whatever signs are in it."),
+    ] = False,
     html: Annotated[
         Path | None,
         typer.Option(
@@ -39,31 +45,59 @@ def search(
     library: LibraryFile = None,
     offline: Offline = False,
 ) -> None:
-    """Find pictures by words, or by a picture that they resemble.
+    """Find pictures by words, by facts, or by a picture like them.
 
     \b
     Examples:
-      xmodal search "a dog on the beach"
+      xmodal search a dog on the beach
+      xmodal search beach -people date:2023-06..2024 rating:">=4"
+      xmodal search "red car" "at night" keyword:"Anna Maria" -has:gps
+      xmodal search "(dog OR cat)" near:48.85,2.35,5km in:holidays/
       xmodal search Hund am Strand -k 30 --html found.html
       xmodal search --image dog.jpg
       xmodal search sunset --json | jq -r .path
 
+    Adjacent words are one sentence, quotes keep it apart from others; -word leaves out what shows
+    it, 2*word makes it count more, like:dog.jpg asks for what resembles a picture; OR and
+    parentheses combine.
+
+    \b
+    Filters; - before one negates it, a comma means "or":
+      keyword: person: place: caption: camera: lens:    what is written in and beside the pictures
+      date:2023-06..2024   rating:">=4"   near:LATITUDE,LONGITUDE,5km
+      in:FOLDER/   name:IMG_*   type:raw   has:gps
+      width:">=4000"   height:..1000   orientation:portrait
+
+    docs/query.md has all of it. A shell wants quotes around < > ( ) * and spaces.
+
     On a terminal this prints a table, in a pipe tab-separated lines: rank, score (higher is
     nearer), distance of the codes in bits, path. With --json the fields are rank, path, distance
-    and score. Exit code 1 means that nothing was found.
+    and score. Score and distance are empty (null) where only facts were asked for; the newest
+    pictures come first then. Exit code 1 means that nothing was found.
     """
-    text = " ".join(words) if words else None
+    query = None
+    if words:
+        from xmodal.query.shell import from_arguments
+
+        query = " ".join(words) if plain else from_arguments(words)
     with open_library(context, library, offline) as opened:
-        results = opened.search(text=text, image=image, k=k, encoder=encoder)
+        results = opened.search(query, image=image, k=k, encoder=encoder, plain=plain)
     if html is not None:
         from xmodal.gallery import write_search_page
 
-        write_search_page(html, text or f"Like {image}", results, query_image=image)
+        write_search_page(
+            html, " ".join(words or []) or f"Like {image}", results, query_image=image
+        )
     if as_json:
         for result in results:
             print_json(result)
     elif results:
-        rows = [(str(r.rank), f"{r.score:.3f}", str(r.distance), r.path) for r in results]
+        rows = [
+            (str(r.rank), "", "", r.path)
+            if r.score is None
+            else (str(r.rank), f"{r.score:.3f}", str(r.distance), r.path)
+            for r in results
+        ]
         print_table(("#", "score", "bits", "picture"), rows, right=3)
     if not results:
         note("nothing found")

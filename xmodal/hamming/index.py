@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xmodal.errors import CodesError
+from xmodal.hamming.allowed import Allowed, only_allowed
 from xmodal.hamming.asymmetric import byte_tables
-from xmodal.hamming.checks import as_bitmap, check_ids, check_number, check_run, refuse
+from xmodal.hamming.checks import check_ids, check_number, check_run, refuse
 from xmodal.hamming.engine import CHUNK, Chunk, Engine, Neighbours, Scored, merge
 from xmodal.hamming.engines import create_engine
 from xmodal.hamming.ids import Ids, as_run, listed
@@ -24,12 +25,7 @@ from xmodal.hamming.packing import (
     word_count,
 )
 
-# A filter that leaves fewer than one code in so many has them copied out: reading the others to
-# pass them over would cost more.
-THIN = 16
 HIT_BYTES = 12
-
-Allowed = NDArray[np.int64] | NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -244,15 +240,7 @@ class HammingIndex:
     def _selection(self, allowed: Allowed | None) -> Sequence[Chunk]:
         """What a search scans: this moment's chunks by first id, cut down to what is allowed."""
         chunks = sorted(self._chunks, key=lambda chunk: int(chunk.ids[0]))
-        if allowed is None:
-            return chunks
-        bitmap = as_bitmap(allowed)
-        if bitmap is not None:
-            cut = (chunk.only(_picked(bitmap, chunk.ids)) for chunk in chunks)
-            return [_thinned(chunk) for chunk in cut if len(chunk)]
-        wanted = np.unique(check_ids(allowed, "allowed"))
-        located = ((chunk, chunk.locate(wanted)[0]) for chunk in chunks)
-        return [_only_at(chunk, places) for chunk, places in located if len(places)]
+        return chunks if allowed is None else list(only_allowed(chunks, allowed))
 
     def _check_padding(self, planes: NDArray[np.uint64]) -> None:
         used = self.bits % 64
@@ -261,28 +249,6 @@ class HammingIndex:
                 f"expected zeros after the {used} bits that the last plane of {self.bits}-bit "
                 "codes holds, found ones: the planes are of another length or damaged"
             )
-
-
-def _picked(bitmap: NDArray[np.bool_], ids: Ids) -> NDArray[np.bool_]:
-    """The bitmap's elements of ascending ``ids``; False behind its end."""
-    if isinstance(ids, range):
-        inside = bitmap[ids.start : ids.stop]
-    else:
-        inside = bitmap[ids[: int(np.searchsorted(ids, len(bitmap)))]]
-    return np.pad(inside, (0, len(ids) - len(inside)))
-
-
-def _only_at(chunk: Chunk, places: NDArray[np.intp]) -> Chunk:
-    """The chunk with those codes alone that are allowed, at ascending ``places``."""
-    if THIN * len(places) < len(chunk.ids):
-        return chunk.at(places)
-    keep = np.zeros(len(chunk.ids), dtype=bool)
-    keep[places] = True
-    return chunk.only(keep)
-
-
-def _thinned(chunk: Chunk) -> Chunk:
-    return chunk.compact() if THIN * len(chunk) < len(chunk.ids) else chunk
 
 
 def _folded(chunks: list[Chunk]) -> tuple[Chunk, ...]:

@@ -28,6 +28,20 @@ _SUFFIXES = {
 }
 
 
+_VIDEOS = "3gp avi m2ts m4v mkv mov mp4 mpeg mpg mts ogv webm wmv"
+
+
+def suffixes_of(kind: str) -> frozenset[str]:
+    """Lower-case suffixes of ``video``, ``raw``, or a format by its name or any suffix of it.
+
+    Whether or not it can be decoded here. Raises KeyError for what is unknown.
+    """
+    kinds = {"video": frozenset(_VIDEOS.split()), "raw": RAW_SUFFIXES}
+    for suffixes in map(frozenset, _SUFFIXES.values()):
+        kinds |= dict.fromkeys(suffixes, suffixes)
+    return kinds[kind]
+
+
 @cache
 def picture_suffixes() -> frozenset[str]:
     """Lower-case suffixes, without the dot, of the formats that are known here.

@@ -1,5 +1,1 @@
-"""From a query's feature to ranked items: the Hamming shortlist, then finer scores."""
-
-from xmodal.query.ranking import Ranking, rank
-
-__all__ = ["Ranking", "rank"]
+"""From a query to ranked pictures: its language, filters, the Hamming shortlist, finer scores."""

@@ -5,7 +5,7 @@ asymmetric score, where the query keeps its real projection and the item its bit
 the centred features. No arrays here know of files or databases.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xmodal.encoders.base import Features, normalise
-from xmodal.hamming import Hits, asymmetric_scores
+from xmodal.hamming import Hits, asymmetric_scores, pack_bits
 from xmodal.hashing import Hasher
 
 # What the shortlist holds at least: Hamming distances tie often, and the stages after it are cheap.
@@ -41,13 +41,28 @@ class Searchable(Protocol):
 
     def __len__(self) -> int: ...
 
-    def search(self, codes: NDArray[np.uint8], k: int, /) -> Hits:
-        """The ``k`` nearest codes of each query."""
+    def search(
+        self, codes: NDArray[np.uint8], k: int, /, allowed: NDArray[np.int64] | None = None
+    ) -> Hits:
+        """The ``k`` nearest codes of each query, among the ``allowed`` ids, which ascend."""
         ...
 
     def codes(self, ids: NDArray[np.int64], /) -> NDArray[np.uint8]:
         """The codes of these ids."""
         ...
+
+
+@dataclass(frozen=True, eq=False)
+class Term:
+    """A part of a query: its feature ``(dim,)``, its modality, and how much it counts."""
+
+    feature: Features
+    modality: str
+    weight: float = 1.0
+
+
+ReadFeatures = Callable[[NDArray[np.int64]], Features]
+Dropped = Callable[[NDArray[np.int64]], NDArray[np.bool_]]
 
 
 def rank(
@@ -57,32 +72,91 @@ def rank(
     target: str,
     hasher: Hasher,
     k: int,
-    read_features: Callable[[NDArray[np.int64]], Features] | None,
+    read_features: ReadFeatures | None,
 ) -> Ranking:
-    """The ``k`` best items for one query feature ``(dim,)``.
+    """The ``k`` best items for one query feature ``(dim,)``; else as :func:`rank_terms`."""
+    return rank_terms([Term(feature, modality)], index, target, hasher, k, read_features)
 
-    ``modality`` is the query's, ``target`` that of the items (``image`` or ``text``).
-    ``read_features(ids)`` gives the items' features, NaN rows where none are kept; None ranks by
-    the codes alone.
+
+def rank_terms(
+    terms: Sequence[Term],
+    index: Searchable,
+    target: str,
+    hasher: Hasher,
+    k: int,
+    read_features: ReadFeatures | None,
+    allowed: NDArray[np.int64] | None = None,
+    dropped: Dropped | None = None,
+) -> Ranking:
+    """The ``k`` best items for all terms together.
+
+    Each term's projections and query weights have length 1 before they are weighed and added, so
+    that a weight means the same for a text and for a picture; the code is the sign of the sum, and
+    cosines are averaged with the same weights. The weight of a single term changes nothing.
+
+    ``target`` is the modality of the items (``image`` or ``text``). ``read_features(ids)`` gives
+    their features, NaN rows where none are kept; None ranks by the codes alone. Only ``allowed``
+    ids, which ascend, are found, and none for which ``dropped(ids)``, bool ``(n,)``, is true.
     """
-    row = feature[None, :]
-    image = modality == "image"
-    code = hasher.encode_images(row) if image else hasher.encode_texts(row)
-    wanted = min(max(SHORTLIST, SHORTLIST_PER_RESULT * k), len(index))
-    if not wanted:
+    code = pack_bits(_added(terms, hasher.project_images, hasher.project_texts))
+    ids, distances = _shortlist(code, index, k, allowed, dropped)
+    if not len(ids):
         nothing = np.empty(0)
         return Ranking(nothing.astype(np.int64), nothing.astype(np.int32), nothing.astype("f4"))
-    hits = index.search(code, wanted)
-    found = hits.ids[0] >= 0
-    ids, distances = hits.ids[0][found], hits.distances[0][found]
-    weights = (hasher.query_images(row) if image else hasher.query_texts(row))[0]
+    weights = _added(terms, hasher.query_images, hasher.query_texts)[0]
     scale = float(np.linalg.norm(weights)) * np.sqrt(len(weights))
     scores = asymmetric_scores(weights, index.codes(ids)) / (scale or 1.0)
     if read_features is not None:
-        cosines = _cosines(row, modality, read_features(ids), target, hasher)
-        scores = mix(scores, cosines, hasher.feature_weight)
+        items = read_features(ids)
+        cosines = [cosines_of(each, items, target, hasher) for each in terms]
+        scores = mix(scores, _averaged(cosines, terms), hasher.feature_weight)
     order = np.lexsort((ids, distances, -scores))[:k]
     return Ranking(ids[order], distances[order], scores[order].astype(np.float32))
+
+
+def _shortlist(
+    code: NDArray[np.uint8],
+    index: Searchable,
+    k: int,
+    allowed: NDArray[np.int64] | None,
+    dropped: Dropped | None,
+) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """The nearest codes: ids and distances of enough of them to choose ``k`` from."""
+    most = len(index) if allowed is None else min(len(index), len(allowed))
+    wanted = min(max(SHORTLIST, SHORTLIST_PER_RESULT * k), most)
+    while wanted:
+        hits = index.search(code, wanted, allowed=allowed)
+        found = hits.ids[0] >= 0
+        ids, distances = hits.ids[0][found], hits.distances[0][found]
+        if dropped is None:
+            return ids, distances
+        stay = ~dropped(ids)
+        if stay.sum() >= k or len(ids) < wanted or wanted == most:
+            return ids[stay], distances[stay]
+        wanted = min(4 * wanted, most)
+    return np.empty(0, np.int64), np.empty(0, np.int32)
+
+
+def _added(
+    terms: Sequence[Term],
+    of_images: Callable[[Features], Features],
+    of_texts: Callable[[Features], Features],
+) -> Features:
+    """The weighted sum of what two functions make of the terms, ``(1, bits)``."""
+    rows = [
+        (of_images if term.modality == "image" else of_texts)(term.feature[None, :])
+        for term in terms
+    ]
+    if len(rows) == 1:
+        return rows[0]
+    return np.sum([t.weight * normalise(row) for t, row in zip(terms, rows, strict=True)], axis=0)
+
+
+def _averaged(cosines: list[NDArray[np.float32]], terms: Sequence[Term]) -> NDArray[np.float32]:
+    if len(cosines) == 1:
+        return cosines[0]
+    weights = [term.weight for term in terms]
+    return np.average(cosines, axis=0, weights=weights).astype(np.float32)
 
 
 def mix(
@@ -104,11 +178,8 @@ def mix(
     return (mean + (spread or 1.0) * ((1.0 - share) * coded + share * featured)).astype(np.float32)
 
 
-def _cosines(
-    query: Features, modality: str, items: Features, target: str, hasher: Hasher
-) -> NDArray[np.float32]:
+def cosines_of(term: Term, items: Features, target: str, hasher: Hasher) -> NDArray[np.float32]:
     """Cosines of features centred by the means of their own modality; NaN stays NaN."""
     means = {"image": hasher.image_mean_, "text": hasher.text_mean_}
-    return (normalise(items - means[target]) @ normalise(query - means[modality])[0]).astype(
-        np.float32
-    )
+    query = normalise(term.feature[None, :] - means[term.modality])[0]
+    return (normalise(items - means[target]) @ query).astype(np.float32)

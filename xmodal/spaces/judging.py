@@ -13,7 +13,7 @@ from xmodal.encoders.base import Features, normalise
 from xmodal.errors import UsageError
 from xmodal.evaluate import Measure, average_precision
 from xmodal.hamming import HammingIndex
-from xmodal.query import rank
+from xmodal.query.ranking import rank
 from xmodal.results import EvaluateReport, Quality
 from xmodal.spaces.code import ActiveCode
 from xmodal.spaces.rows import MAX_PICTURES, Ids, present_pictures, read_captions_of

@@ -13,7 +13,19 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Engine, NullPool, QueuePool, create_engine, event, text
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    LargeBinary,
+    NullPool,
+    QueuePool,
+    cast,
+    create_engine,
+    event,
+    func,
+    text,
+)
 from sqlalchemy.exc import DBAPIError
 
 from xmodal.errors import LibraryBusyError, LibraryError
@@ -188,6 +200,11 @@ def read_words(
 def data_version(connection: Connection) -> int:
     """A number that changes when another connection, of any process, has changed the file."""
     return int(connection.exec_driver_sql("PRAGMA data_version").scalar_one())
+
+
+def is_ascii(column: Any) -> ColumnElement[bool]:
+    """The condition that a text has ASCII characters only, and no zero among them."""
+    return func.length(cast(column, LargeBinary)) == func.length(column)
 
 
 def check_integrity(connection: Connection) -> Iterator[str]:
