@@ -7,7 +7,6 @@ from types import TracebackType
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 from sqlalchemy.orm import Session
 
@@ -34,6 +33,7 @@ from xmodal.results import (
     TrainReport,
     TuneReport,
 )
+from xmodal.spaces.calibration import calibration_of
 from xmodal.spaces.code import ActiveCode, active_code
 from xmodal.spaces.space import Space, space_for_search
 from xmodal.store.database import Database
@@ -161,6 +161,9 @@ class Library:
         pictures come first. ``use_features=False`` ranks by the codes alone, as in a library that
         keeps no features.
 
+        Each result says in ``chance`` how many matches as good are expected by chance, and in
+        ``sure`` whether it is better. Where none is, nothing matches, and these are the nearest.
+
         Raises QueryError, a UsageError, for a query that cannot be understood; UsageError for
         ``k < 1``; MediaError for an unreadable picture.
         """
@@ -172,14 +175,20 @@ class Library:
             clauses = (literally(query) if plain else parse(query)).clauses
         with self._existing_database().session() as session:
             space = space_for_search(session, encoder)
-            read = self._reader(session, space, use_features)
-            searching = self._searching(session, space, read)
+            searching = self._searching(session, space, use_features)
             also = () if image is None else (Term(self._image_feature(space, image), "image"),)
             found = searching.find(clauses, k, also)
             places = paths_of(session, np.array([picture.id for picture in found], np.int64))
         shown = [picture for picture in found if picture.id in places]
         return [
-            SearchResult(rank, places[picture.id], picture.distance, picture.score)
+            SearchResult(
+                rank,
+                places[picture.id],
+                picture.distance,
+                picture.score,
+                picture.chance,
+                picture.sure,
+            )
             for rank, picture in enumerate(shown, start=1)
         ]
 
@@ -206,8 +215,11 @@ class Library:
             own = k - max(1, k // 3) if "vocabulary" in sources and k > 1 else k
             code = self._code(session, space)
             index = self._existing_indexes().get(session, code.hasher_id, "text")
-            read = self._reader(session, space, use_features)
-            ranking = rank(feature, "image", index, "text", code.hasher, max(k, SHORTLIST), read)
+            read = self._reader(session, space)
+            ranking = rank(
+                feature, "image", index, "text", code.hasher, max(k, SHORTLIST),
+                read if use_features else None,
+            )  # fmt: skip
             texts = texts_of(session, ranking.ids, sources)
             found: list[tuple[str, TextSource, int, float]] = [
                 (*texts[i], distance, score) for i, distance, score in ranking.rows() if i in texts
@@ -330,9 +342,7 @@ class Library:
             raise LibraryError(f"{self.path}: nothing is indexed yet; run `xmodal index FOLDER`")
         return code
 
-    def _searching(
-        self, session: Session, space: Space, read: ReadFeatures | None
-    ) -> PictureSearch:
+    def _searching(self, session: Session, space: Space, use_features: bool) -> PictureSearch:
         code = self._code(session, space)
 
         def feature(meaning: Meaning) -> Features:
@@ -340,20 +350,22 @@ class Library:
                 return self._image_feature(space, Path(meaning.source).expanduser())
             return self._encoder(space).encode_texts([meaning.source])[0]
 
+        def background() -> Background:
+            return self._background(self._encoder(space))
+
         return PictureSearch(
             session,
             code.hasher,
             index=lambda: self._existing_indexes().get(session, code.hasher_id, "image"),
             feature=feature,
-            read_features=read,
-            background=lambda: self._background(self._encoder(space)),
+            features=self._reader(session, space),
+            rank_features=use_features,
+            background=background,
+            calibration=lambda: calibration_of(session, space.id, background),
         )
 
-    def _reader(self, session: Session, space: Space, use_features: bool) -> ReadFeatures | None:
-        def read(ids: NDArray[np.int64]) -> Features:
-            return read_features(session, space.id, ids)
-
-        return read if use_features else None
+    def _reader(self, session: Session, space: Space) -> ReadFeatures:
+        return lambda ids: read_features(session, space.id, ids)
 
     def _nearest_words(
         self, space: Space, code: ActiveCode, feature: Features, k: int

@@ -12,14 +12,18 @@ class SearchResult:
     """One picture found.
 
     ``distance`` is the Hamming distance of the codes in bits; ``score`` is what the ranking
-    orders by (higher is nearer), on the scale of a centred cosine, -1 to 1. Both are None where the
-    query asks for facts alone, and nothing was compared.
+    orders by (higher is nearer), on the scale of a centred cosine, -1 to 1. ``chance`` is how many
+    pictures would match as well by chance, among those that were searched. All three are None where
+    the query asks for facts alone, and nothing was compared. ``sure`` is whether chance does not
+    explain the match, and true where nothing was compared.
     """
 
     rank: int
     path: Path
     distance: int | None
     score: float | None
+    chance: float | None = None
+    sure: bool = True
 
     @property
     def measured(self) -> str:

@@ -5,12 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xmodal.encoders.background import Background
 from xmodal.encoders.base import normalise
 from xmodal.hamming import HammingIndex, asymmetric_scores
 from xmodal.hashing import create_hasher
 from xmodal.query import ranking as ranking_module
-from xmodal.query.exclusion import excluded
 from xmodal.query.ranking import Term, mix, rank, rank_terms
 
 
@@ -191,30 +189,3 @@ def test_what_is_dropped_is_made_up_for_from_farther_away(space, monkeypatch):
     assert not set(far.ids.tolist()) & set(nearest.tolist())
     gone = rank_terms(terms, index, "image", hasher, 9, None, None, lambda ids: ids >= 0)
     assert len(gone.ids) == 0
-
-
-@pytest.mark.parametrize("kept", ["all", "some", "none"])
-def test_a_word_excludes_the_pictures_that_are_nearer_to_it_than_to_almost_all_others(space, kept):
-    images, texts, hasher = space
-    rng = np.random.default_rng(5)
-    words = normalise(rng.standard_normal((500, 40)) - 1.0)
-    background = Background([f"word {i}" for i in range(500)], words, images[:50])
-    index = index_of(hasher, images, np.arange(200))
-
-    def read(ids):
-        features = images[ids].copy()
-        features[(ids % 2 == 1) if kept == "some" else (ids < (200 if kept == "none" else 0))] = (
-            np.nan
-        )
-        return features
-
-    ids = np.arange(200)
-    for word in (0, 1, 2):
-        out = excluded(Term(texts[word], "text"), ids, index, hasher, read, background)
-        assert out[word]
-        assert out.sum() < 40
-        without = excluded(Term(texts[word], "text"), ids[:0], index, hasher, read, background)
-        assert len(without) == 0
-    like = excluded(Term(images[100], "image"), ids, index, hasher, read, background)
-    assert like[100]
-    assert like.sum() < 40

@@ -1,12 +1,18 @@
 """`xmodal search`: pictures for a query, or for a picture."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from xmodal.cli.options import AsJson, Count, LibraryFile, Offline, SearchEncoder, open_library
 from xmodal.cli.output import note, print_json, print_table
+
+if TYPE_CHECKING:
+    from xmodal.results import SearchResult
+
+COLUMNS = ("#", "chance", "score", "bits", "picture")
+NEAREST = 3  # pictures that are named where nothing matches
 
 
 def search(
@@ -30,6 +36,10 @@ def search(
     plain: Annotated[
         bool,
         typer.Option("--plain", help="Take the query as one sentence, whatever signs are in it."),
+    ] = False,
+    everything: Annotated[
+        bool,
+        typer.Option("--all", help="Show the nearest pictures, also where chance explains them."),
     ] = False,
     html: Annotated[
         Path | None,
@@ -70,10 +80,15 @@ def search(
 
     docs/query.md has all of it. A shell wants quotes around < > ( ) * and spaces.
 
-    On a terminal this prints a table, in a pipe tab-separated lines: rank, score (higher is
-    nearer), distance of the codes in bits, path. With --json the fields are rank, path, distance
-    and score. Score and distance are empty (null) where only facts were asked for; the newest
-    pictures come first then. Exit code 1 means that nothing was found.
+    Only what is better than chance is shown: each result says how many pictures of the library
+    would match as well by chance. Where nothing is, the answer is that nothing matches, and --all
+    shows the nearest.
+
+    On a terminal this prints a table, in a pipe tab-separated lines: rank, matches expected by
+    chance, score (higher is nearer), distance of the codes in bits, path. With --json the fields
+    are rank, path, distance, score, chance and sure. Chance, score and distance are empty (null)
+    where only facts were asked for; the newest pictures come first then. Exit code 1 means that
+    nothing matches.
     """
     query = None
     if words:
@@ -81,7 +96,8 @@ def search(
 
         query = " ".join(words) if plain else from_arguments(words)
     with open_library(context, library, offline) as opened:
-        results = opened.search(query, image=image, k=k, encoder=encoder, plain=plain)
+        found = opened.search(query, image=image, k=k, encoder=encoder, plain=plain)
+    results = found if everything else [result for result in found if result.sure]
     if html is not None:
         from xmodal.gallery import write_search_page
 
@@ -92,13 +108,21 @@ def search(
         for result in results:
             print_json(result)
     elif results:
-        rows = [
-            (str(r.rank), "", "", r.path)
-            if r.score is None
-            else (str(r.rank), f"{r.score:.3f}", str(r.distance), r.path)
-            for r in results
-        ]
-        print_table(("#", "score", "bits", "picture"), rows, right=3)
-    if not results:
+        print_table(COLUMNS, [(*_figures(result), result.path) for result in results], right=4)
+    if not results and found:
+        nearest = ", ".join(str(result.path) for result in found[:NEAREST])
+        note(f"nothing in this library matches; the nearest are {nearest} (--all shows them)")
+    elif not results:
         note("nothing found")
+    elif len(results) < len(found):
+        note("what chance may explain is left out; --all shows it")
+    if not any(result.sure for result in results):
         raise typer.Exit(1)
+
+
+def _figures(result: "SearchResult") -> tuple[str, str, str, str]:
+    """Rank, chance, score and distance in words."""
+    if result.score is None or result.chance is None:
+        return str(result.rank), "", "", ""
+    chance = f"{result.chance:.2g}" if result.chance < 10 else f"{result.chance:.0f}"
+    return str(result.rank), chance, f"{result.score:.3f}", str(result.distance)

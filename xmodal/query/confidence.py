@@ -32,9 +32,7 @@ EXCLUDED_AT = 0.01
 NEAREST_WORDS = 20
 # A text is moved so far towards its nearest word.
 PIVOT = 0.3
-# Pictures (and queries, for pictures as queries) that a calibration looks at; more change little.
-SAMPLE = 4_096
-IMAGE_QUERIES = 512
+SAMPLE = 4_096  # pictures that a calibration looks at; more change little
 # The tail of the lower half is kept at these probabilities: 1 down to 10^-5.
 _TAIL = np.logspace(0, -5, 101)
 # Expected numbers up to this follow the fitted law; above, where it does not hold, the tail.
@@ -61,11 +59,11 @@ class NullScores:
 
     @classmethod
     def of(cls, scores: NDArray[np.float32]) -> Self:
-        """Fitted to scores ``(pictures, queries)``; NaN where a pair says nothing."""
-        best = np.nanmax(scores, axis=0)
+        """Fitted to scores ``(pictures, queries)``."""
+        best = scores.max(axis=0)
         location, scale = fit_lower_half(best.astype(np.float64))
         unmatched = scores[:, best <= np.quantile(best, _KNOWN_NULL)]
-        tail = np.quantile(unmatched[np.isfinite(unmatched)], 1 - _TAIL)
+        tail = np.quantile(unmatched, 1 - _TAIL)
         return cls(location, scale, [round(float(t), 5) for t in tail], len(scores))
 
     def expected(self, scores: NDArray[Any], pictures: int) -> Array:
@@ -131,6 +129,13 @@ class Calibration:
             chance[known] = null.expected(scores, pictures)
         return chance
 
+    def shows(
+        self, query: Features, modality: str, items: Features, background: Background
+    ) -> NDArray[np.bool_]:
+        """Which pictures show what is asked for, bool ``(n,)``: that one alone would by chance is
+        as improbable as ``EXCLUDED_AT``. Arguments as of :meth:`chance`."""
+        return self.chance(query, modality, items, background, 1) <= EXCLUDED_AT
+
     def dump(self) -> bytes:
         """As ``.npz``: what :meth:`load` reads."""
         arrays: dict[str, Any] = {"image_mean": self.image_mean, "pictures": self.pictures}
@@ -159,32 +164,33 @@ class Calibration:
 def calibrate(images: Features, background: Background, pictures: int) -> Calibration:
     """Calibrated on ``images`` float32 ``(n, dim)``, a sample of a library of ``pictures``.
 
-    The words are those of ``background``, whose sample pictures steady the mean of few.
+    The words are those of ``background``; its sample pictures ask as pictures that are not there,
+    and steady the mean of few.
     """
     mean = np.concatenate([background.picture_features, images]).mean(axis=0)
     centred = normalise(images - mean)
     words = centred_words(background)
     text = NullScores.of(centred @ words.T - nearest_words(centred, words)[:, None])
-    # As queries, pictures of the library itself, and the sample pictures where those are few.
-    asked = np.concatenate([centred[:IMAGE_QUERIES], normalise(background.picture_features - mean)])
-    cosines = centred @ asked.T
-    own = np.arange(min(len(centred), IMAGE_QUERIES))
-    cosines[own, own] = np.nan if len(centred) > 1 else 0.0
-    return Calibration(mean, text, NullScores.of(cosines), pictures)
+    # Pictures of the library may all have copies in it, the sample pictures have none there.
+    strangers = normalise(background.picture_features - mean)
+    return Calibration(mean, text, NullScores.of(centred @ strangers.T), pictures)
 
 
-def sure_results(chance: NDArray[Any]) -> int:
-    """How many of the first results, by their expected chance matches, are better than chance.
+def better_than_chance(chance: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which results chance does not explain, by their expected chance matches ``(n,)``.
 
-    The largest ``r`` such that the ``r``-th smallest is at most ``FALSE_SHARE · r``; NaN counts as
-    chance.
+    Those up to the largest ``r``-th smallest that is at most ``FALSE_SHARE · r``; NaN is chance.
 
-    >>> sure_results(np.array([0.01, 0.15, 2.0])), sure_results(np.array([0.3, 0.5]))
-    (2, 0)
+    >>> better_than_chance(np.array([2.0, 0.01, 0.15])).tolist()
+    [False, True, True]
+    >>> better_than_chance(np.array([0.3, 0.5])).any()
+    np.False_
     """
-    ordered = np.sort(np.nan_to_num(np.asarray(chance, float), nan=np.inf))
+    ordered = np.sort(np.nan_to_num(chance, nan=np.inf))
     passing = np.flatnonzero(ordered <= FALSE_SHARE * np.arange(1, len(ordered) + 1))
-    return int(passing[-1]) + 1 if len(passing) else 0
+    if not len(passing):
+        return np.zeros(len(ordered), dtype=bool)
+    return np.asarray(chance <= ordered[passing[-1]])
 
 
 def centred_words(background: Background) -> Features:

@@ -87,8 +87,9 @@ def rank_terms(
     read_features: ReadFeatures | None,
     allowed: NDArray[np.int64] | None = None,
     dropped: Dropped | None = None,
+    depth: int = 0,
 ) -> Ranking:
-    """The ``k`` best items for all terms together.
+    """The ``k`` best items for all terms together, or ``depth`` of them if that is more.
 
     Each term's projections and query weights have length 1 before they are weighed and added, so
     that a weight means the same for a text and for a picture; the code is the sign of the sum, and
@@ -110,7 +111,7 @@ def rank_terms(
         items = read_features(ids)
         cosines = [cosines_of(each, items, target, hasher) for each in terms]
         scores = mix(scores, _averaged(cosines, terms), hasher.feature_weight)
-    order = np.lexsort((ids, distances, -scores))[:k]
+    order = np.lexsort((ids, distances, -scores))[: max(k, depth)]
     return Ranking(ids[order], distances[order], scores[order].astype(np.float32))
 
 

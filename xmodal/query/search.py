@@ -1,7 +1,7 @@
 """From a query that was understood to the pictures that answer it, best first."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,22 +10,31 @@ from sqlalchemy.orm import Session
 from xmodal.encoders.background import Background
 from xmodal.encoders.base import Features
 from xmodal.hashing import Hasher
-from xmodal.query.exclusion import excluded
+from xmodal.query.confidence import Calibration, better_than_chance
 from xmodal.query.filters import allowed_items
 from xmodal.query.newest import newest
 from xmodal.query.ranking import Dropped, ReadFeatures, Searchable, Term, rank_terms
 from xmodal.query.terms import Clause, Filter, Meaning
 
 Ids = NDArray[np.int64]
+# How far down a ranking chance is looked at, however few results are wanted: many fair matches
+# are together as much beyond chance as one good match.
+CHANCE_DEPTH = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A picture; ``distance`` and ``score`` are None where no meaning was asked for."""
+    """A picture; ``distance``, ``score`` and ``chance`` are None where no meaning was asked for.
+
+    ``chance`` is how many pictures would score as high by chance, NaN where no feature is kept;
+    ``sure`` says whether it is among the results that chance does not explain.
+    """
 
     id: int
     distance: int | None
     score: float | None
+    chance: float | None = None
+    sure: bool = True
 
 
 @dataclass(frozen=True)
@@ -33,16 +42,19 @@ class PictureSearch:
     """What a search needs of a library that is open: one session, one feature space, one code.
 
     What costs time is called only where a query needs it. ``feature`` encodes a text or the picture
-    at a path, ``index`` gives the codes of the pictures, ``background`` what excluded words are
-    compared with; ``read_features`` is None where codes alone shall rank.
+    at a path, ``index`` gives the codes of the pictures, ``calibration`` says with the words of
+    ``background`` what is chance; by ``features`` this is told and, with ``rank_features``, the
+    shortlist is ordered.
     """
 
     session: Session
     hasher: Hasher
     index: Callable[[], Searchable]
     feature: Callable[[Meaning], Features]
-    read_features: ReadFeatures | None
+    features: ReadFeatures
+    rank_features: bool
     background: Callable[[], Background]
+    calibration: Callable[[], Calibration]
     _terms: dict[Meaning, Term] = field(default_factory=dict, repr=False)
     _allowed: dict[tuple[Filter, ...], Ids] = field(default_factory=dict, repr=False)
 
@@ -51,6 +63,7 @@ class PictureSearch:
 
         Pictures of clauses without a meaning answer for certain: they come first, the newest
         before the others. Then come the others by their scores, each by the best that it has.
+        Those that chance may explain are among them, and say so.
         """
         best: dict[int, Found] = {}
         for clause in clauses:
@@ -58,6 +71,7 @@ class PictureSearch:
                 known = best.get(found.id)
                 if known is None or _order(found) < _order(known):
                     best[found.id] = found
+        best = _with_sureness(best)
         certain = [found.id for found in best.values() if found.score is None]
         ranked = sorted((f for f in best.values() if f.score is not None), key=_order)
         first = newest(self.session, np.sort(np.array(certain, dtype=np.int64)), k)
@@ -73,9 +87,28 @@ class PictureSearch:
             ids = self._ids(()) if allowed is None else allowed
             return [Found(item, None, None) for item in self._newest(ids, k, dropped).tolist()]
         ranking = rank_terms(
-            terms, self.index(), "image", self.hasher, k, self.read_features, allowed, dropped
-        )
-        return [Found(*row) for row in ranking.rows()]
+            terms, self.index(), "image", self.hasher, k,
+            self.features if self.rank_features else None, allowed, dropped, CHANCE_DEPTH,
+        )  # fmt: skip
+        pictures = len(self.index()) if allowed is None else len(allowed)
+        chances = self._chance(terms, ranking.ids, pictures)
+        return [
+            Found(*row, chance=chance)
+            for row, chance in zip(ranking.rows(), chances.tolist(), strict=True)
+        ]
+
+    def _chance(self, terms: Sequence[Term], ids: Ids, pictures: int) -> NDArray[np.float64]:
+        """How many of ``pictures`` would score as high by chance; terms count by their weights."""
+        if not len(ids):
+            return np.empty(0)
+        items = self.features(ids)
+        calibration = self.calibration()
+        parts = [
+            calibration.chance(t.feature, t.modality, items, self.background(), pictures)
+            for t in terms
+        ]
+        weights = [term.weight for term in terms]
+        return np.exp(np.average(np.log(np.maximum(parts, 1e-300)), axis=0, weights=weights))
 
     def _newest(self, ids: Ids, k: int, dropped: Dropped | None) -> Ids:
         if dropped is None:
@@ -94,13 +127,12 @@ class PictureSearch:
             return None
 
         def dropped(ids: Ids) -> NDArray[np.bool_]:
+            items = self.features(ids)
             found = np.zeros(len(ids), dtype=bool)
             for term in without:
-                left = np.flatnonzero(~found)
-                found[left] = excluded(
-                    term, ids[left], self.index(), self.hasher, self.read_features,
-                    self.background(),
-                )  # fmt: skip
+                found |= self.calibration().shows(
+                    term.feature, term.modality, items, self.background()
+                )
             return found
 
         return dropped
@@ -120,3 +152,12 @@ def _order(found: Found) -> tuple[bool, float, int, int]:
     """What a picture that answers for certain has before others, and a high score before a low."""
     certain = found.score is None
     return not certain, -(found.score or 0.0), found.distance or 0, found.id
+
+
+def _with_sureness(best: dict[int, Found]) -> dict[int, Found]:
+    """The same, with what chance does not explain marked as sure."""
+    asked = [found for found in best.values() if found.chance is not None]
+    sure = better_than_chance(np.array([found.chance for found in asked], dtype=np.float64))
+    return best | {
+        found.id: replace(found, sure=bool(known)) for found, known in zip(asked, sure, strict=True)
+    }

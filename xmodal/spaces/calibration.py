@@ -1,5 +1,7 @@
 """The calibration of a feature space: kept in the library, made anew as the library grows."""
 
+from collections.abc import Callable
+
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
@@ -13,19 +15,16 @@ from xmodal.store.models import CalibrationRecord
 GROWN = 1.25
 
 
-def kept_calibration(session: Session, encoder_id: int) -> Calibration | None:
-    """The calibration of this space; None before there is one."""
+def calibration_of(
+    session: Session, encoder_id: int, background: Callable[[], Background]
+) -> Calibration:
+    """The calibration of this space, made now where the library has none yet."""
     blob = session.scalar(
         select(CalibrationRecord.blob).where(CalibrationRecord.encoder_id == encoder_id)
     )
-    return None if blob is None else Calibration.load(blob)
-
-
-def new_calibration(session: Session, encoder_id: int, background: Background) -> Calibration:
-    """Calibrated now, on the pictures that the session sees; there must be one."""
-    pictures = count_features(session, encoder_id, "image")
-    sample = sample_features(session, encoder_id, "image", SAMPLE)
-    return calibrate(sample, background, pictures)
+    if blob is not None:
+        return Calibration.load(blob)
+    return _calibrated(session, encoder_id, background())
 
 
 def renew_calibration(database: Database, encoder_id: int, background: Background) -> None:
@@ -40,9 +39,14 @@ def renew_calibration(database: Database, encoder_id: int, background: Backgroun
         pictures = count_features(session, encoder_id, "image")
         if not pictures or (before and before / GROWN < pictures < before * GROWN):
             return
-        calibration = new_calibration(session, encoder_id, background)
+        calibration = _calibrated(session, encoder_id, background)
     with database.transaction() as session:
         session.execute(delete(CalibrationRecord).where(CalibrationRecord.encoder_id == encoder_id))
         session.add(
             CalibrationRecord(encoder_id=encoder_id, pictures=pictures, blob=calibration.dump())
         )
+
+
+def _calibrated(session: Session, encoder_id: int, background: Background) -> Calibration:
+    pictures = count_features(session, encoder_id, "image")
+    return calibrate(sample_features(session, encoder_id, "image", SAMPLE), background, pictures)
