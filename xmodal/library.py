@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -343,10 +344,11 @@ class Library:
         return PictureSearch(
             session,
             code.hasher,
-            index=lambda: self._existing_indexes().get(session, code.hasher_id, "image"),
+            # Once a search: asked again, a large index would be loaded instead of streamed.
+            index=cache(lambda: self._existing_indexes().get(session, code.hasher_id, "image")),
             feature=feature,
             read_features=read,
-            background=lambda: self._background(self._encoder(space)),
+            background=cache(lambda: self._background(self._encoder(space))),
         )
 
     def _reader(self, session: Session, space: Space, use_features: bool) -> ReadFeatures | None:
