@@ -97,8 +97,8 @@ class _Pictures:
     def _columns(self, statement: Any) -> Iterable[list[NDArray[np.float64]]]:
         """The columns of numbers that a statement selects, the first of which are ids.
 
-        The database joins each to one text: fetching a million rows one by one takes ten times as
-        long. Floats hold ids exactly, up to 2⁵³.
+        The database joins each to one text, all in the order of one pass over the rows: fetching a
+        million rows one by one takes ten times as long. Floats hold ids exactly, up to 2⁵³.
         """
         rows = statement.subquery()
         texts = [func.aggregate_strings(cast(column, String), ",") for column in rows.c]
