@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -350,18 +351,20 @@ class Library:
                 return self._image_feature(space, Path(meaning.source).expanduser())
             return self._encoder(space).encode_texts([meaning.source])[0]
 
+        @cache
         def background() -> Background:
             return self._background(self._encoder(space))
 
         return PictureSearch(
             session,
             code.hasher,
-            index=lambda: self._existing_indexes().get(session, code.hasher_id, "image"),
+            # Once a search: asked again, a large index would be loaded instead of streamed.
+            index=cache(lambda: self._existing_indexes().get(session, code.hasher_id, "image")),
             feature=feature,
             features=self._reader(session, space),
             rank_features=use_features,
             background=background,
-            calibration=lambda: calibration_of(session, space.id, background),
+            calibration=cache(lambda: calibration_of(session, space.id, background)),
         )
 
     def _reader(self, session: Session, space: Space) -> ReadFeatures:

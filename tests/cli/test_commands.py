@@ -20,8 +20,30 @@ def test_words_find_the_picture_that_shows_them(run: Run, indexed: Path) -> None
     result = run("search", "red")
     assert result.exit_code == 0
     table = rows(result)
+    assert [row[0] for row in table] == ["1", "2", "3"]
+    assert {Path(row[-1]) for row in table} == set(indexed.rglob("00.*"))
+
+
+def test_the_nearest_are_shown_on_request_also_where_chance_explains_them(
+    run: Run, indexed: Path
+) -> None:
+    table = rows(run("search", "red", "--all"))
     assert [row[0] for row in table] == [str(i) for i in range(1, 11)]
-    assert {Path(row[-1]) for row in table[:3]} == set(indexed.rglob("00.*"))
+    chances = [float(row[1]) for row in table]
+    assert max(chances[:3]) < 0.01
+    assert min(chances[3:]) > 0.1
+
+
+def test_what_is_not_there_is_said_not_to_be_there(run: Run, indexed: Path) -> None:
+    result = run("search", "hovercraft")
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert "nothing in this library matches; the nearest are " in result.stderr
+    assert str(indexed) in result.stderr
+    everything = run("search", "hovercraft", "--all")
+    assert everything.exit_code == 1
+    assert len(rows(everything)) == 10
+    assert run("search", "hovercraft OR red", "--json").exit_code == 0
 
 
 def test_unquoted_words_are_one_query(run: Run, indexed: Path) -> None:
@@ -39,12 +61,14 @@ def test_a_picture_finds_itself_first(run: Run, indexed: Path) -> None:
 def test_search_json_has_exactly_the_documented_fields(run: Run, indexed: Path) -> None:
     result = run("search", "green", "--json", "-k", "4")
     records = [json.loads(line) for line in result.stdout.splitlines()]
-    assert [record["rank"] for record in records] == [1, 2, 3, 4]
+    assert [record["rank"] for record in records] == [1, 2, 3]
     for record in records:
-        assert list(record) == ["rank", "path", "distance", "score"]
+        assert list(record) == ["rank", "path", "distance", "score", "chance", "sure"]
         assert Path(record["path"]).is_file()
         assert isinstance(record["distance"], int)
         assert isinstance(record["score"], float)
+        assert isinstance(record["chance"], float)
+        assert record["sure"] is True
 
 
 def test_annotate_names_the_colour_from_the_captions(run: Run, indexed: Path) -> None:
@@ -154,7 +178,7 @@ def test_search_writes_a_page_of_what_it_found(run: Run, indexed: Path, tmp_path
     result = run("search", "red", "--html", page)
     assert result.exit_code == 0
     assert "<html" in page.read_text(encoding="utf-8")
-    assert len(rows(result)) == 10
+    assert len(rows(result)) == 3
 
 
 @pytest.mark.parametrize("before", [True, False])

@@ -56,7 +56,7 @@ def test_options_are_still_options(run: Run, indexed: Path, tmp_path: Path) -> N
 def test_filters_and_quotes_arrive(run: Run, indexed: Path) -> None:
     assert set(found(run("search", "keyword:red"))) == {RED}
     assert set(found(run("search", "caption:a red sheet"))) == {RED}
-    assert len(found(run("search", "red", "in:1/", "-k", "30"))) == 10
+    assert len(found(run("search", "red", "in:1/", "-k", "30", "--all"))) == 10
     assert run("search", "keyword:nothing").exit_code == 1
 
 

@@ -385,7 +385,7 @@ def test_of_many_pictures_the_newest_are_those_that_sorting_all_finds(database, 
     assert len(sorted_all) == min(k, len(ids))
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(
     st.floats(-90, 90), st.floats(-180, 180), st.floats(1, 2e7), st.floats(0, 1),
     st.floats(0, 2 * math.pi),

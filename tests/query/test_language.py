@@ -201,6 +201,7 @@ ERRORS = {
     "(" * 30: (20, "nested"),
     " ".join(f"(a{i} OR b{i})" for i in range(7)): (0, "more than 64"),
     "x \udcff": (0, "UTF-8"),
+    "word " * 2001: (10_000, "longer than 10,000"),
 }
 
 

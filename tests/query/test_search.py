@@ -10,7 +10,7 @@ from toy import COLOURS
 
 from xmodal.errors import MediaError, QueryError, UsageError
 from xmodal.library import Library
-from xmodal.query import shell
+from xmodal.query import indexes, shell
 from xmodal.query.language import parse
 
 
@@ -79,6 +79,14 @@ def test_an_excluded_word_leaves_out_what_shows_it_and_the_results_are_filled_up
     assert colour_of(found[0]) == "orange"
     assert colours(library.search("-red date:2020", k=30)) == set(COLOURS) - {"red"}
     assert colours(library.search("-red", k=5, use_features=False)).isdisjoint({"red"})
+
+
+def test_one_search_asks_for_its_index_once(library, monkeypatch):
+    """A large library is streamed by its first search; asked twice, it would be loaded as well."""
+    monkeypatch.setattr(indexes, "LARGE", 0)
+    found = library.search("(red OR blue) -green -yellow", k=4)
+    assert colours(found) == {"red", "blue"}
+    assert not library._existing_indexes()._loaded
 
 
 def test_an_excluded_picture_leaves_out_what_resembles_it(library, made):

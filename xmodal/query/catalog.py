@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session
 
+from xmodal.ingest.scope import chunks
 from xmodal.results import LibraryInfo
 from xmodal.store.database import Database
 from xmodal.store.models import (
@@ -29,13 +30,16 @@ TextSource = Literal["caption", "keyword", "vocabulary"]
 
 def paths_of(session: Session, ids: NDArray[np.int64]) -> dict[int, Path]:
     """The path of each picture, the first in order where copies share its content."""
-    rows = session.execute(
-        select(File.item_id, Volume.path, File.relative_path)
-        .join(Volume, Volume.id == File.volume_id)
-        .where(File.item_id.in_([int(i) for i in ids]), File.state == "present")
-        .order_by(Volume.path.desc(), File.relative_path.desc())
-    )
-    return {cast(int, item): Path(volume) / relative for item, volume, relative in rows}
+    found: dict[int, Path] = {}
+    for chunk in chunks(ids.tolist()):
+        rows = session.execute(
+            select(File.item_id, Volume.path, File.relative_path)
+            .join(Volume, Volume.id == File.volume_id)
+            .where(File.item_id.in_(chunk), File.state == "present")
+            .order_by(Volume.path.desc(), File.relative_path.desc())
+        )
+        found |= {cast(int, item): Path(volume) / relative for item, volume, relative in rows}
+    return found
 
 
 def texts_of(

@@ -40,6 +40,7 @@ _LAW_HOLDS = 2.5
 _KNOWN_NULL = 0.5
 _PLOT_FROM = 0.05
 _LEAST_SCALE = 1e-4
+_COPY = np.arctanh(0.98)
 
 Array = NDArray[np.float64]
 
@@ -97,7 +98,7 @@ class Calibration:
         """Scores float32 ``(items, queries)``, comparable between pictures."""
         centred = normalise(items - self.image_mean)
         if modality == "image":
-            return centred @ normalise(queries - self.image_mean).T
+            return likeness(centred, normalise(queries - self.image_mean))
         words = centred_words(background)
         asked = normalise(queries - background.word_features.mean(axis=0))
         # What is written otherwise than the vocabulary, or in another language, is far from all
@@ -173,7 +174,9 @@ def calibrate(images: Features, background: Background, pictures: int) -> Calibr
     text = NullScores.of(centred @ words.T - nearest_words(centred, words)[:, None])
     # Pictures of the library may all have copies in it, the sample pictures have none there.
     strangers = normalise(background.picture_features - mean)
-    return Calibration(mean, text, NullScores.of(centred @ strangers.T), pictures)
+    alike = likeness(centred, strangers)
+    alike[alike > _COPY] = alike.min()  # but where the sample pictures are the library
+    return Calibration(mean, text, NullScores.of(alike), pictures)
 
 
 def better_than_chance(chance: NDArray[Any]) -> NDArray[np.bool_]:
@@ -191,6 +194,12 @@ def better_than_chance(chance: NDArray[Any]) -> NDArray[np.bool_]:
     if not len(passing):
         return np.zeros(len(ordered), dtype=bool)
     return np.asarray(chance <= ordered[passing[-1]])
+
+
+def likeness(pictures: Features, others: Features) -> NDArray[np.float32]:
+    """Fisher's z of the cosines, ``(n, m)``: near 1, the little that parts a copy from what is
+    merely like it counts for much."""
+    return np.arctanh(np.clip(pictures @ others.T, -0.99999, 0.99999))
 
 
 def centred_words(background: Background) -> Features:

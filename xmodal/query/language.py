@@ -37,6 +37,7 @@ _PREFIX = re.compile(r"([A-Za-z]+):")
 _WEIGHT = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,25})?|\.[0-9]{1,25})\*(?=[^\s0-9*.])")
 _LARGEST_WEIGHT = 1000.0
 _DEEPEST = 20
+_LONGEST = 10_000
 # Similarity of names above which one is a misspelling of the other.
 _ALIKE = 0.8
 
@@ -112,6 +113,12 @@ class _Parser:
 
     def query(self) -> Query:
         self.check_not_empty()
+        if len(self.text) > _LONGEST:
+            raise self.error(
+                f"the query is longer than {_LONGEST:,} characters; shorten it, or take it as one "
+                "sentence (--plain)",
+                _LONGEST,
+            )
         tree = self.either()
         if not self.ended():
             raise self.unopened()

@@ -55,8 +55,8 @@ class PictureSearch:
     rank_features: bool
     background: Callable[[], Background]
     calibration: Callable[[], Calibration]
-    _terms: dict[Meaning, Term] = field(default_factory=dict, repr=False)
-    _allowed: dict[tuple[Filter, ...], Ids] = field(default_factory=dict, repr=False)
+    _terms: dict[Meaning, Term] = field(default_factory=dict, init=False)
+    _allowed: dict[tuple[Filter, ...], Ids] = field(default_factory=dict, init=False)
 
     def find(self, clauses: Sequence[Clause], k: int, also: Sequence[Term] = ()) -> list[Found]:
         """The ``k`` best pictures that answer any clause; ``also`` is asked for in each of them.

@@ -207,6 +207,15 @@ def is_ascii(column: Any) -> ColumnElement[bool]:
     return func.length(cast(column, LargeBinary)) == func.length(column)
 
 
+def is_like(column: Any, pattern: str) -> ColumnElement[bool]:
+    """LIKE with ``\\`` before what is meant as itself; ASCII letters of either case are alike.
+
+    Elsewhere LIKE knows the two cases apart, and would need ``lower``, which costs as much again.
+    """
+    condition: ColumnElement[bool] = column.like(pattern, escape="\\")
+    return condition
+
+
 def check_integrity(connection: Connection) -> Iterator[str]:
     """What is wrong with pages, indexes and constraints."""
     for (finding,) in connection.execute(text("PRAGMA integrity_check(20)")):
