@@ -6,10 +6,10 @@ sessions of :class:`~xmodal.store.database.Database`.
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,8 @@ _BUSY_SECONDS = 30
 # Address space, not memory: pages are mapped as they are read, so that blobs need no copy.
 _MMAP_BYTES = 1 << 40
 _PIECE_BYTES = 1 << 16
+# Up to where rows are looked for when no page tells the highest number.
+_GUESSED_ROWS = 1 << 20
 # Mistakes of ours, not of the file: they stay what they are, with their traceback.
 _OUR_FAULT = (
     sqlite3.IntegrityError,
@@ -32,6 +34,13 @@ _OUR_FAULT = (
     sqlite3.DataError,
     sqlite3.NotSupportedError,
 )
+
+
+class Salvaged(NamedTuple):
+    """How many rows of a table were read, and how many were not; None where nothing can tell."""
+
+    kept: int
+    lost: int | None
 
 
 class DamagedBlobError(Exception):
@@ -203,6 +212,70 @@ def check_references(connection: Connection) -> Iterator[str]:
         yield f"row {row} of {table} refers to a row of {parent} that is not there"
 
 
+def rebuild_indexes(connection: Connection) -> None:
+    """Make all indexes anew from their tables, which must be whole."""
+    connection.execute(text("REINDEX"))
+
+
+def salvage(path: Path, target: Path, tables: Mapping[str, Sequence[str]]) -> dict[str, Salvaged]:
+    """Copy the rows of ``tables`` (their columns by name) that can still be read to ``target``.
+
+    ``target`` has the tables, empty; references between them are not checked. ``path`` is only
+    read. Rows come one by one: those on damaged pages are left out, the others are kept.
+    """
+    found: dict[str, Salvaged] = {}
+    with (
+        closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as source,
+        closing(sqlite3.connect(target, isolation_level=None)) as copy,
+    ):
+        for table, columns in tables.items():
+            names = ", ".join(f'"{column}"' for column in columns)
+            places = ", ".join("?" * len(columns))
+            insert = f'INSERT OR IGNORE INTO "{table}" ({names}) VALUES ({places})'
+            copy.execute("BEGIN")
+            last = _last_row(source, table)
+            rows = _readable_rows(source, f'SELECT rowid, {names} FROM "{table}"', 1, last)
+            for row in rows:
+                copy.execute(insert, row[1:])
+            copy.execute("COMMIT")
+            (kept,) = copy.execute(f'SELECT count(*) FROM "{table}"').fetchone()
+            stored = _first_answer(source, f'SELECT count(*) FROM "{table}"')
+            found[table] = Salvaged(kept, None if stored is None else max(0, stored - kept))
+    return found
+
+
+def _last_row(connection: sqlite3.Connection, table: str) -> int:
+    """The highest row number; where its page is damaged, what an index knows of it, or a guess."""
+    for expression in ("max(rowid)", "max(+rowid)"):  # the second reads an index where there is one
+        last = _first_answer(connection, f'SELECT coalesce({expression}, 0) FROM "{table}"')
+        if last is not None:
+            return last
+    return _GUESSED_ROWS
+
+
+def _first_answer(connection: sqlite3.Connection, query: str) -> int | None:
+    try:
+        return int(connection.execute(query).fetchone()[0])
+    except sqlite3.DatabaseError:
+        return None
+
+
+def _readable_rows(
+    connection: sqlite3.Connection, query: str, first: int, last: int
+) -> Iterator[tuple[Any, ...]]:
+    """The rows numbered ``first`` to ``last`` that can be read, found by halving what cannot."""
+    where = f"{query} WHERE rowid BETWEEN ? AND ? ORDER BY rowid"
+    try:
+        for row in connection.execute(where, (first, last)):
+            yield row
+            first = row[0] + 1
+    except (sqlite3.DatabaseError, UnicodeError):
+        if first < last:
+            middle = (first + last) // 2
+            yield from _readable_rows(connection, query, first, middle)
+            yield from _readable_rows(connection, query, middle + 1, last)
+
+
 @contextmanager
 def translated(path: Path) -> Iterator[None]:
     """Turn a database error inside the block into a LibraryError that says what to do."""
@@ -237,8 +310,8 @@ def _explain(path: Path, error: BaseException) -> LibraryError:
         return LibraryBusyError(f"{path}: another process holds the library; try again in a moment")
     if code.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
         return LibraryError(
-            f"{path}: the file is damaged ({error}); restore a backup, or move it away and index "
-            "again"
+            f"{path}: the file is damaged ({error}); restore a backup, or save what can be read "
+            "with `xmodal doctor --repair`"
         )
     if code.startswith("SQLITE_IOERR"):
         return LibraryError(
