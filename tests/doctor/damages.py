@@ -138,6 +138,30 @@ HARMS: dict[str, Harm] = {
     "hasher lost": Harm("hasher", _run("DELETE FROM hasher", "DELETE FROM segment")),
     "killed replacement": Harm("unfinished code", _run(_BUILDING.format("'building'"))),
     "two active codes": Harm("two codes", _run(_BUILDING.format("'active'"))),
+    "text that is no UTF-8": Harm(
+        "value",
+        _run("UPDATE item SET text = CAST(x'61FF62' AS TEXT) WHERE id = :text"),
+        False,
+    ),
+    "path that is no UTF-8": Harm(
+        "value",
+        _run("UPDATE file SET relative_path = CAST(x'61FF62' AS TEXT) WHERE item_id = :one"),
+        False,
+    ),
+    "bytes that became a text": Harm(
+        "value", _run("UPDATE feature SET vector = CAST(vector AS TEXT) WHERE item_id = :one")
+    ),
+    "text that became bytes": Harm(
+        "value", _run("UPDATE file SET state = CAST(state AS BLOB) WHERE item_id = :one")
+    ),
+    "sidecars that are no JSON": Harm(
+        "value", _run("UPDATE file SET sidecars = '[[' WHERE item_id = :one")
+    ),
+    "quality that is no JSON": Harm("value", _run("UPDATE hasher SET quality = '{]'")),
+    "time that is none": Harm("value", _run("UPDATE volume SET created_at = 'long ago'")),
+    "keyword renamed": Harm(
+        "keyword", _run("UPDATE keyword SET name = 'qqq' WHERE id = (SELECT min(id) FROM keyword)")
+    ),
     "text of a keyword changed": Harm(
         "text",
         _run(

@@ -13,6 +13,7 @@ from xmodal.doctor.checks import Check, Damage
 from xmodal.doctor.codes import LoadBackground
 from xmodal.doctor.files import FileCheck, OnProgress
 from xmodal.doctor.notes import notes
+from xmodal.doctor.values import values
 from xmodal.errors import LibraryError, XmodalError
 from xmodal.results import DoctorReport, Finding
 from xmodal.store.database import Database
@@ -38,7 +39,7 @@ def check_up(
     started = time.monotonic()
     with database.writer() if repair else nullcontext():
         visit = _Visit(database, load_background, repair)
-        if visit.is_readable():
+        if visit.is_sound(recovery.integrity):
             visit.run_all(FileCheck(progress) if files else None)
         elif repair:
             visit.recover()
@@ -65,13 +66,16 @@ class _Visit:
     backup: Path | None = None
     recovered: Path | None = None
 
-    def is_readable(self) -> bool:
-        """Whether SQLite can read the whole file, perhaps after its indexes were made anew."""
-        self.run(recovery.integrity)
+    def is_sound(self, check: Check) -> bool:
+        """Run a check without which others cannot read what they check; whether they can now."""
+        self.run(check)
         return all(finding.state == "repaired" for finding in self.findings)
 
     def run_all(self, look: FileCheck | None = None) -> None:
         """Every check, causes before consequences: what a repair removes may be missed later."""
+        if not self.is_sound(values):
+            self.notes.append("the other checks can be made when these values are mended")
+            return
         checks: list[Check] = [
             records.dangling_references,
             records.default_encoders,
@@ -80,6 +84,7 @@ class _Visit:
             codes.hasher_records,
             contents.features,
             contents.texts,
+            contents.keyword_names,
             *([look] if look else []),
             partial(codes.missing_codes, self.load_background),
             codes.segments,

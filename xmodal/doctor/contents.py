@@ -5,6 +5,7 @@ from functools import partial
 
 import numpy as np
 from sqlalchemy import delete, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from xmodal.doctor.checks import Damage, some
@@ -50,6 +51,39 @@ def texts(session: Session) -> Iterator[Damage]:
             "index` reads those of pictures again (name a captions file again with --captions)",
             partial(_mend_texts, wrong=wrong),
         )
+
+
+def keyword_names(session: Session) -> Iterator[Damage]:
+    """The name of a keyword is the text that it is searched by."""
+    query = select(Keyword.id, Keyword.name, Item.content_hash)
+    rows = session.execute(
+        query.join(Item, Item.id == Keyword.text_item_id).execution_options(yield_per=CODING_BATCH)
+    )
+    wrong = [keyword for keyword, name, digest in rows if text_hash(name) != digest]
+    if wrong:
+        yield Damage(
+            "keyword",
+            len(wrong),
+            f"{some(len(wrong), 'keyword')} with another name than the text that searches find",
+            "the name becomes that text",
+            partial(_rename_keywords, wrong=wrong),
+        )
+
+
+def _rename_keywords(database: Database, wrong: Sequence[int]) -> None:
+    with database.transaction() as session:
+        for batch in chunks(wrong):
+            rows = session.execute(
+                select(Keyword, Item.text)
+                .join(Item, Item.id == Keyword.text_item_id)
+                .where(Keyword.id.in_(batch))
+            )
+            for keyword, words in rows.all():
+                try:
+                    with session.begin_nested():
+                        keyword.name = words or ""
+                except IntegrityError:  # another keyword has that name: it is the better one
+                    session.delete(keyword)
 
 
 def _remove_features(database: Database, encoder_id: int, ids: Ids) -> None:

@@ -212,6 +212,37 @@ def check_references(connection: Connection) -> Iterator[str]:
         yield f"row {row} of {table} refers to a row of {parent} that is not there"
 
 
+def stored_values(
+    connection: Connection, table: str, expected: Mapping[str, str]
+) -> Iterator[tuple[int, list[tuple[str, bytes | None]]]]:
+    """Row numbers, and storage class and content of the ``expected`` columns of each row.
+
+    ``expected`` has the class of each column. Contents are bytes of texts and of what is of another
+    class; None for what is as expected, and for NULL.
+    """
+    cells = []
+    for column, storage in expected.items():
+        fine = "'null'" if storage == "text" else f"'null', '{storage}'"
+        content = (
+            f'CASE WHEN typeof("{column}") IN ({fine}) THEN NULL ELSE CAST("{column}" AS BLOB) END'
+        )
+        cells.append(f'typeof("{column}"), {content}')
+    query = f'SELECT rowid, {", ".join(cells)} FROM "{table}" ORDER BY rowid'
+    for row, *found in connection.exec_driver_sql(query):
+        yield row, list(zip(found[::2], found[1::2], strict=True))
+
+
+def write_value(connection: Connection, table: str, column: str, row: int, value: object) -> None:
+    """Put ``value`` into one place, by the number of its row."""
+    statement = f'UPDATE "{table}" SET "{column}" = :value WHERE rowid = :row'
+    connection.execute(text(statement), {"value": value, "row": row})
+
+
+def remove_row(connection: Connection, table: str, row: int) -> None:
+    """Delete a row by its number."""
+    connection.execute(text(f'DELETE FROM "{table}" WHERE rowid = :row'), {"row": row})
+
+
 def rebuild_indexes(connection: Connection) -> None:
     """Make all indexes anew from their tables, which must be whole."""
     connection.execute(text("REINDEX"))
