@@ -100,7 +100,7 @@ def test_several_kinds_of_damage_cost_one_backup(
 
 
 @settings(
-    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
     st.lists(st.sampled_from(sorted(HARMS)), min_size=1, max_size=4, unique=True),

@@ -39,7 +39,7 @@ def check_up(
     started = time.monotonic()
     with database.writer() if repair else nullcontext():
         visit = _Visit(database, load_background, repair)
-        if visit.is_sound(recovery.integrity):
+        if visit.is_sound(recovery.descriptions) and visit.is_sound(recovery.integrity):
             visit.run_all(FileCheck(progress) if files else None)
         elif repair:
             visit.recover()

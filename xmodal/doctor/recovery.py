@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from xmodal.doctor.checks import Damage
 from xmodal.errors import LibraryError
-from xmodal.store import sqlite
+from xmodal.store import schema, sqlite
 from xmodal.store.database import Database
 from xmodal.store.models import Base
 
@@ -24,6 +24,18 @@ def integrity(session: Session) -> Iterator[Damage]:
             "indexes are made anew; where that is not enough, all that can be read is saved in a "
             "new library beside this one",
             rebuild_indexes,
+        )
+
+
+def descriptions(session: Session) -> Iterator[Damage]:
+    """The file describes its tables as it must."""
+    found = list(schema.differences(session.connection()))
+    if found:
+        yield Damage(
+            "file",
+            len(found),
+            f"its description of the tables is damaged: {', '.join(found)}",
+            "all that can be read is saved in a new library beside this one",
         )
 
 

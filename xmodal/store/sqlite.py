@@ -6,7 +6,7 @@ sessions of :class:`~xmodal.store.database.Database`.
 
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,6 +26,11 @@ _MMAP_BYTES = 1 << 40
 _PIECE_BYTES = 1 << 16
 # Up to where rows are looked for when no page tells the highest number.
 _GUESSED_ROWS = 1 << 20
+_TABLES = """
+    SELECT name FROM sqlite_master
+    WHERE type = 'table' AND name <> 'alembic_version' AND name NOT LIKE 'sqlite%'
+"""
+_COLUMNS = "SELECT name FROM pragma_table_info(?)"
 # Mistakes of ours, not of the file: they stay what they are, with their traceback.
 _OUR_FAULT = (
     sqlite3.IntegrityError,
@@ -128,7 +133,12 @@ def connect_engine(path: Path, *, writable: bool, foreign_keys: bool = True) -> 
         connection.isolation_level = None
         connection.execute(f"PRAGMA foreign_keys = {'ON' if foreign_keys else 'OFF'}")
         connection.execute(f"PRAGMA mmap_size = {_MMAP_BYTES}")
-        (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
+        try:
+            (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
+        except UnicodeDecodeError as error:  # the message itself quotes damaged bytes
+            damaged = sqlite3.DatabaseError("the description of its tables is no text")
+            damaged.sqlite_errorname = "SQLITE_CORRUPT"
+            raise damaged from error
         # With a write-ahead log, power loss can undo the last commits but never damage the file.
         # Some network disks have no such log; there only FULL is safe.
         connection.execute(f"PRAGMA synchronous = {'NORMAL' if mode == 'wal' else 'FULL'}")
@@ -218,17 +228,16 @@ def stored_values(
     """Row numbers, and storage class and content of the ``expected`` columns of each row.
 
     ``expected`` has the class of each column. Contents are bytes of texts and of what is of another
-    class; None for what is as expected, and for NULL.
+    class; None for what is as expected, and for NULL. Rows with nothing but None are left out.
     """
-    cells = []
+    cells, doubtful = [], []
     for column, storage in expected.items():
         fine = "'null'" if storage == "text" else f"'null', '{storage}'"
-        content = (
-            f'CASE WHEN typeof("{column}") IN ({fine}) THEN NULL ELSE CAST("{column}" AS BLOB) END'
-        )
-        cells.append(f'typeof("{column}"), {content}')
-    query = f'SELECT rowid, {", ".join(cells)} FROM "{table}" ORDER BY rowid'
-    for row, *found in connection.exec_driver_sql(query):
+        odd = f"typeof({column}) NOT IN ({fine})"
+        cells.append(f"typeof({column}), CASE WHEN {odd} THEN CAST({column} AS BLOB) END")
+        doubtful.append(odd)
+    query = f"SELECT rowid, {', '.join(cells)} FROM {table} WHERE {' OR '.join(doubtful)}"
+    for row, *found in connection.exec_driver_sql(f"{query} ORDER BY rowid"):
         yield row, list(zip(found[::2], found[1::2], strict=True))
 
 
@@ -259,26 +268,43 @@ def salvage(path: Path, target: Path, tables: Mapping[str, Sequence[str]]) -> di
         closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as source,
         closing(sqlite3.connect(target, isolation_level=None)) as copy,
     ):
+        there = _first_column(source, _TABLES)
+        renamed = _matched(tables, there)
         for table, columns in tables.items():
-            names = ", ".join(f'"{column}"' for column in columns)
-            places = ", ".join("?" * len(columns))
-            insert = f'INSERT OR IGNORE INTO "{table}" ({names}) VALUES ({places})'
+            name = renamed.get(table, table)
+            if name not in there:
+                found[table] = Salvaged(0, None)
+                continue
+            known = _matched(columns, _first_column(source, _COLUMNS, name))
+            asked = ", ".join(f"[{known.get(column, column)}]" for column in columns)
+            names, places = ", ".join(columns), ", ".join("?" * len(columns))
+            insert = f"INSERT OR IGNORE INTO {table} ({names}) VALUES ({places})"
             copy.execute("BEGIN")
-            last = _last_row(source, table)
-            rows = _readable_rows(source, f'SELECT rowid, {names} FROM "{table}"', 1, last)
-            for row in rows:
+            last = _last_row(source, name)
+            for row in _readable_rows(source, f"SELECT rowid, {asked} FROM [{name}]", 1, last):
                 copy.execute(insert, row[1:])
             copy.execute("COMMIT")
-            (kept,) = copy.execute(f'SELECT count(*) FROM "{table}"').fetchone()
-            stored = _first_answer(source, f'SELECT count(*) FROM "{table}"')
+            (kept,) = copy.execute(f"SELECT count(*) FROM {table}").fetchone()
+            stored = _first_answer(source, f"SELECT count(*) FROM [{name}]")
             found[table] = Salvaged(kept, None if stored is None else max(0, stored - kept))
     return found
+
+
+def _first_column(connection: sqlite3.Connection, query: str, *values: str) -> list[str]:
+    return [row[0] for row in connection.execute(query, values)]
+
+
+def _matched(expected: Iterable[str], found: Collection[str]) -> dict[str, str]:
+    """What the expected names are called, where the name of one of them is damaged."""
+    missing = [name for name in expected if name not in found]
+    unknown = [name for name in found if name not in set(expected)]
+    return dict(zip(missing, unknown, strict=True)) if len(missing) == len(unknown) == 1 else {}
 
 
 def _last_row(connection: sqlite3.Connection, table: str) -> int:
     """The highest row number; where its page is damaged, what an index knows of it, or a guess."""
     for expression in ("max(rowid)", "max(+rowid)"):  # the second reads an index where there is one
-        last = _first_answer(connection, f'SELECT coalesce({expression}, 0) FROM "{table}"')
+        last = _first_answer(connection, f"SELECT coalesce({expression}, 0) FROM [{table}]")
         if last is not None:
             return last
     return _GUESSED_ROWS
