@@ -10,6 +10,7 @@ from xmodal.errors import LibraryError
 from xmodal.store import schema, sqlite
 from xmodal.store.database import Database
 from xmodal.store.models import Base
+from xmodal.store.salvage import salvage
 
 
 def integrity(session: Session) -> Iterator[Damage]:
@@ -59,7 +60,7 @@ def recover(database: Database) -> tuple[Path, str]:
         table.name: [column.name for column in table.columns]
         for table in Base.metadata.sorted_tables
     }
-    found = sqlite.salvage(database.path, target, tables)
+    found = salvage(database.path, target, tables)
     told = [
         f"{table} {count.kept:,}" + (f" (lost: {_lost(count.lost)})" if count.lost != 0 else "")
         for table, count in found.items()
