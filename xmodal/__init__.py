@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from xmodal.library import Library
     from xmodal.results import (
         Annotation,
+        DoctorReport,
         EvaluateReport,
         IndexReport,
         LibraryInfo,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 # Loaded at first use: `xmodal --help` must not wait for SQLAlchemy.
 _HOME = {
     "Annotation": "xmodal.results",
+    "DoctorReport": "xmodal.results",
     "EvaluateReport": "xmodal.results",
     "HammingIndex": "xmodal.hamming",
     "Hits": "xmodal.hamming",
@@ -45,6 +47,7 @@ _HOME = {
 
 __all__ = [
     "Annotation",
+    "DoctorReport",
     "EvaluateReport",
     "HammingIndex",
     "Hits",

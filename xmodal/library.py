@@ -27,6 +27,7 @@ from xmodal.query.search import PictureSearch
 from xmodal.query.terms import Clause, Meaning
 from xmodal.results import (
     Annotation,
+    DoctorReport,
     EvaluateReport,
     IndexReport,
     LibraryInfo,
@@ -296,6 +297,27 @@ class Library:
     def info(self, check: bool = True) -> LibraryInfo:
         """What the library holds; ``check`` verifies the file and every checksum."""
         return describe(self._existing_database(), check)
+
+    def doctor(
+        self,
+        repair: bool = False,
+        files: bool = False,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> DoctorReport:
+        """What is wrong in the library, and with ``repair`` also mended; docs/doctor.md.
+
+        A copy is made before the first repair; a sound library is not changed. ``files`` reads the
+        picture files too. Raises LibraryBusyError when another process writes during a repair.
+        """
+        from xmodal.doctor.checkup import check_up
+
+        try:
+            return check_up(
+                self._existing_database(), lambda space: self._background(self._encoder(space)),
+                repair=repair, files=files, progress=progress,
+            )  # fmt: skip
+        finally:
+            self._indexes = None
 
     def _existing_database(self) -> Database:
         if self._database is None:

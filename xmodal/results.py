@@ -223,3 +223,40 @@ class LibraryInfo:
     quality: dict[str, object]
     code_bytes: int
     problems: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One kind of damage in a library: how many rows or files have it, and what mends it.
+
+    ``remedy`` is what a repair does or did, or what to do where none is possible. ``state`` is
+    ``found`` (a repair can mend it), ``repaired``, or ``remains`` (no repair can).
+    """
+
+    kind: str
+    count: int
+    message: str
+    remedy: str
+    state: Literal["found", "repaired", "remains"]
+
+
+@dataclass(frozen=True, slots=True)
+class DoctorReport:
+    """What is wrong in a library, and what was done about it.
+
+    ``notes`` are facts that harm nothing. ``backup`` is the library as it was before the first
+    repair, None where nothing was changed; ``recovered`` is a new library with all that could be
+    read of one whose file itself is damaged.
+    """
+
+    path: Path
+    findings: list[Finding]
+    notes: list[str]
+    backup: Path | None
+    recovered: Path | None
+    seconds: float
+
+    @property
+    def healthy(self) -> bool:
+        """Whether nothing is left to be mended."""
+        return all(finding.state == "repaired" for finding in self.findings)

@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 from xmodal.cli.annotate import annotate
 from xmodal.cli.benchmark import benchmark
 from xmodal.cli.demo import demo
+from xmodal.cli.doctor import doctor
 from xmodal.cli.evaluate import evaluate
 from xmodal.cli.index import index
 from xmodal.cli.info import info
@@ -98,5 +99,5 @@ def program(
     context.obj = Shared(library, offline)
 
 
-for command in (index, search, annotate, train, tune, evaluate, info, benchmark, demo):
+for command in (index, search, annotate, train, tune, evaluate, info, doctor, benchmark, demo):
     app.command(cls=QueryCommand if command is search else None)(command)

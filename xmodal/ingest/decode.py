@@ -31,6 +31,7 @@ __all__ = [
     "picture_suffixes",
     "quiet_decoders",
     "turn_upright",
+    "upright_size",
 ]
 
 # A PNG is decoded in strips, in little memory; this bounds the time.
@@ -149,6 +150,26 @@ def _decode_raw(stream: BufferedIOBase, min_side: int, admit: Admit) -> Picture:
     else:
         reduced = _decode(raw.content, min_side, admit).image
     return Picture(turn_upright(reduced, raw.orientation), raw.width, raw.height)
+
+
+def upright_size(stream: BufferedIOBase) -> tuple[int, int] | None:
+    """Width and height of the upright picture, from its header alone.
+
+    None where the header does not tell: raw files, broken ones, TIFF files, whose decoder turns
+    them when it likes, and PNG files, whose orientation may stand behind the pixels.
+    """
+    with quiet_decoders:
+        try:
+            if is_raw(stream):
+                return None
+            image = open_picture(stream)
+            width, height = image.size
+            if image.format == "TIFF" or (image.format == "PNG" and "exif" not in image.info):
+                return None
+            turned = _orientation(image) >= 5
+        except Exception:  # plug-ins raise whatever the broken bytes lead them to
+            return None
+    return (height, width) if turned else (width, height)
 
 
 def turn_upright(image: Image.Image, orientation: int) -> Image.Image:

@@ -51,7 +51,7 @@ def describe_pictures(
         told[item_id] = combine(own[0].metadata.embedded, sidecars, beside)
     _write_captures(session, told)
     # Words of a drive that is not mounted come back with it.
-    _read_again(session, File.id, away)
+    read_again(session, File.id, away)
     added, _ = replace_words(session, space, set(told), SOURCES, _words(told))
     return added
 
@@ -68,10 +68,10 @@ def read_copies_again(session: Session, left: Mapping[int, int | None]) -> None:
             select(File.id, File.item_id).where(File.id.in_(chunk), File.sidecars.is_not(None))
         )
         items |= {item for file, item in rows if item is not None and item != left[file]}
-    _read_again(session, File.item_id, items)
+    read_again(session, File.item_id, items)
 
 
-def _read_again(session: Session, column: Any, values: Collection[int]) -> None:
+def read_again(session: Session, column: Any, values: Collection[int]) -> None:
     """Let the next run read the metadata of the files whose ``column`` has one of ``values``."""
     for chunk in chunks(values):
         session.execute(

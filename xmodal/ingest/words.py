@@ -71,6 +71,11 @@ def in_use(item_id: Any) -> Any:
     )
 
 
+def no_picture_has() -> Any:
+    """The condition that a keyword is one of no picture."""
+    return ~exists().where(ItemKeyword.keyword_id == Keyword.id)
+
+
 def _text_items(session: Session, texts: Iterable[str]) -> dict[str, int]:
     """The item id of each text, made where there was none."""
     by_hash = {text_hash(text): clean_text(text) for text in sorted(texts)}
@@ -177,6 +182,6 @@ def _change_keywords(
         session.execute(
             delete(Keyword)
             .where(Keyword.id.in_(unused))
-            .where(~exists().where(ItemKeyword.keyword_id == Keyword.id))
+            .where(no_picture_has())
             .execution_options(synchronize_session=False)
         )

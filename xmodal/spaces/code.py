@@ -67,7 +67,14 @@ def ensure_code(database: Database, encoder_id: int, background: Background) -> 
         code = active_code(session, encoder_id)
     if code is not None:
         return code
-    hasher = create_hasher("itq", bits=DEFAULT_BITS)
+    return first_code(database, encoder_id, background)
+
+
+def first_code(
+    database: Database, encoder_id: int, background: Background, bits: int = DEFAULT_BITS
+) -> ActiveCode:
+    """A new ``itq`` code, fitted on the background alone, in place of any that is there."""
+    hasher = create_hasher("itq", bits=bits)
     hasher.fit(background.picture_features, background.word_features)
     return replace_code(database, encoder_id, hasher, "itq", trained_on={"pictures": 0})
 
@@ -144,6 +151,22 @@ def discard_unfinished(database: Database, encoder_id: int) -> None:
         session.execute(delete(HasherRecord).where(*unfinished))
 
 
+def live_items(session: Session, modality: str, first: int, last: int) -> NDArray[np.int64]:
+    """Ids from ``first`` to ``last`` of the items that a search may return, some repeated."""
+    if modality == "image":
+        columns: list[Any] = [File.item_id]
+        condition = [File.state == "present"]
+    else:
+        columns, condition = [Caption.text_item_id, Keyword.text_item_id], []
+    found = [
+        np.fromiter(
+            session.scalars(select(column).where(column.between(first, last), *condition)), np.int64
+        )
+        for column in columns
+    ]
+    return np.concatenate(found)
+
+
 def count_features(session: Session, encoder_id: int, kind: str) -> int:
     """How many items of a kind have a feature in this space."""
     query = (
@@ -155,19 +178,22 @@ def count_features(session: Session, encoder_id: int, kind: str) -> int:
     return session.scalar(query) or 0
 
 
+def feature_ids(session: Session, encoder_id: int, kind: str) -> NDArray[np.int64]:
+    """Ids, ascending, of the items of a kind that have a feature in this space."""
+    query = (
+        select(Feature.item_id)
+        .join(Item, Item.id == Feature.item_id)
+        .where(Feature.encoder_id == encoder_id, Item.kind == kind)
+        .order_by(Feature.item_id)
+    )
+    return np.fromiter(session.scalars(query), np.int64)
+
+
 def sample_features(
     session: Session, encoder_id: int, kind: str, most: int = FIT_SAMPLE
 ) -> Features:
     """At most ``most`` features of a kind, the same ones for the same library."""
-    ids = np.array(
-        session.scalars(
-            select(Feature.item_id)
-            .join(Item, Item.id == Feature.item_id)
-            .where(Feature.encoder_id == encoder_id, Item.kind == kind)
-            .order_by(Feature.item_id)
-        ).all(),
-        dtype=np.int64,
-    )
+    ids = feature_ids(session, encoder_id, kind)
     if len(ids) > most:
         ids = np.sort(np.random.default_rng(0).choice(ids, most, replace=False))
     return read_features(session, encoder_id, ids)
@@ -203,23 +229,7 @@ def _live_features(
     """Features of what a search may return: pictures with a present file, texts in use."""
     with database.session() as session:
         for ids, features in iter_features(session, encoder_id, modality, CODING_BATCH):
-            live = _live(session, modality, int(ids[0]), int(ids[-1]))
+            live = live_items(session, modality, int(ids[0]), int(ids[-1]))
             keep = np.isin(ids, live)
             if keep.any():
                 yield ids[keep], features[keep]
-
-
-def _live(session: Session, modality: str, first: int, last: int) -> NDArray[np.int64]:
-    """Ids from ``first`` to ``last`` of the items that a search may return, some repeated."""
-    if modality == "image":
-        columns: list[Any] = [File.item_id]
-        condition = [File.state == "present"]
-    else:
-        columns, condition = [Caption.text_item_id, Keyword.text_item_id], []
-    found = [
-        np.fromiter(
-            session.scalars(select(column).where(column.between(first, last), *condition)), np.int64
-        )
-        for column in columns
-    ]
-    return np.concatenate(found)

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Self
@@ -124,6 +125,18 @@ class Database:
                 self._revision()
             yield self
 
+    def back_up(self, label: str) -> Path:
+        """Copy the library to ``NAME.backup-LABEL-TIME.db`` beside it; returns where that is."""
+        target = self.beside(f"backup-{label}")
+        sqlite.copy_file(self.path, target)
+        return target
+
+    def beside(self, label: str) -> Path:
+        """A name beside the library that nothing has: ``NAME.LABEL-TIME.db``, UTC time."""
+        start = f"{self.path.stem}.{label}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+        names = (f"{start}{'' if n == 1 else f'-{n}'}.db" for n in count(1))
+        return next(p for p in map(self.path.with_name, names) if not p.exists())
+
     def check(self) -> list[str]:
         """What is wrong with the file, one sentence each; an empty list when nothing is."""
         from xmodal.store.features import check_features
@@ -178,9 +191,7 @@ class Database:
                 if revision is None:
                     schema.create_tables(connection)
                 elif revision != schema.REVISIONS[-1]:
-                    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-                    name = f"{self.path.stem}.backup-{revision}-{stamp}.db"
-                    sqlite.copy_file(self.path, self.path.with_name(name))
+                    name = self.back_up(revision).name
                     schema.migrate_tables(connection)
                     for finding in sqlite.check_references(connection):
                         raise LibraryError(

@@ -1,6 +1,7 @@
 """Features as float16 blobs: one row for each item and encoder, read in bulk by id."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -35,19 +36,13 @@ def write_features(
         raise UsageError("features: expected each item once, found repeated ids")
     with np.errstate(over="ignore"):  # reported below, with the row
         stored = np.ascontiguousarray(rows, dtype=_STORED)
-    bad = ~np.isfinite(stored).all(axis=1) | ~stored.any(axis=1)
+    bad = _unusable(stored)
     if bad.any():
         at = int(np.argmax(bad))
         raise UsageError(
             f"features: row {at} (item {ids[at]}) is zero, NaN or too large to be a feature"
         )
-    for start in range(0, len(ids), _CHUNK):
-        session.execute(
-            delete(Feature).where(
-                Feature.encoder_id == encoder_id,
-                Feature.item_id.in_(ids[start : start + _CHUNK].tolist()),
-            )
-        )
+    delete_features(session, encoder_id, ids)
     values = [
         {"encoder_id": encoder_id, "item_id": item, "vector": row.tobytes()}
         for item, row in zip(ids.tolist(), stored, strict=True)
@@ -56,6 +51,17 @@ def write_features(
         # Rows, not objects: half the time. New items must be there first, for the foreign key.
         session.flush()
         session.connection().execute(insert(Feature), values)
+
+
+def delete_features(session: Session, encoder_id: int, item_ids: Ids) -> None:
+    """Remove the features of ``item_ids`` in this space; the next index run makes them again."""
+    for start in range(0, len(item_ids), _CHUNK):
+        session.execute(
+            delete(Feature).where(
+                Feature.encoder_id == encoder_id,
+                Feature.item_id.in_(item_ids[start : start + _CHUNK].tolist()),
+            )
+        )
 
 
 def read_features(session: Session, encoder_id: int, item_ids: Sequence[int] | Ids) -> Features:
@@ -85,23 +91,28 @@ def iter_features(
     does not appear: the session reads one snapshot.
     """
     dim = _dim(session, encoder_id)
-    last: int | None = None
-    while True:
-        query = (
-            select(Feature.item_id, Feature.vector)
-            .join(Item, Item.id == Feature.item_id)
-            .where(Feature.encoder_id == encoder_id, Item.kind == kind)
-            .order_by(Feature.item_id)
-            .limit(batch)
-        )
-        if last is not None:
-            query = query.where(Feature.item_id > last)
-        rows = session.execute(query).all()
-        if not rows:
-            return
-        ids, features = _decode(rows, dim)
-        yield ids, features
-        last = int(ids[-1])
+    query = (
+        select(Feature.item_id, Feature.vector)
+        .join(Item, Item.id == Feature.item_id)
+        .where(Feature.encoder_id == encoder_id, Item.kind == kind)
+    )
+    for rows in _pages(session, query, batch):
+        yield _decode(rows, dim)
+
+
+def damaged_features(session: Session, encoder_id: int, batch: int) -> Iterator[Ids]:
+    """Ids of the features that nothing can use: of a wrong length, zero, NaN or infinite.
+
+    Reads all features of the space, ``batch`` at a time.
+    """
+    size = _dim(session, encoder_id) * _STORED.itemsize
+    query = select(Feature.item_id, Feature.vector).where(Feature.encoder_id == encoder_id)
+    for rows in _pages(session, query, batch):
+        bad = np.array([len(vector) != size for _, vector in rows])
+        whole = b"".join(vector for _, vector in rows if len(vector) == size)
+        bad[~bad] = _unusable(np.frombuffer(whole, _STORED).reshape(-1, size // _STORED.itemsize))
+        if bad.any():
+            yield np.array([item for item, _ in rows], np.int64)[bad]
 
 
 def check_features(session: Session) -> list[str]:
@@ -118,12 +129,25 @@ def check_features(session: Session) -> list[str]:
     ]
 
 
+def _pages(session: Session, query: Any, batch: int) -> Iterator[list[tuple[int, bytes]]]:
+    """Item ids and vectors that ``query`` selects, ascending by id, ``batch`` at a time."""
+    page = query.order_by(Feature.item_id).limit(batch)
+    while rows := [(item, vector) for item, vector in session.execute(page)]:
+        yield rows
+        page = query.where(Feature.item_id > rows[-1][0]).order_by(Feature.item_id).limit(batch)
+
+
+def _unusable(stored: NDArray[np.float16]) -> NDArray[np.bool_]:
+    """Which rows no encoder gives and no search could rank."""
+    return np.asarray(~np.isfinite(stored).all(axis=1) | ~stored.any(axis=1))
+
+
 def _decode(rows: Sequence[tuple[int, bytes]], dim: int) -> tuple[Ids, Features]:
     for item, vector in rows:
         if len(vector) != dim * _STORED.itemsize:
             raise LibraryError(
                 f"the feature of item {item} is damaged: expected {dim * _STORED.itemsize} bytes, "
-                f"found {len(vector)}; restore a backup of the library, or index into a new one"
+                f"found {len(vector)}; `xmodal doctor --repair` mends the library"
             )
     features = np.frombuffer(b"".join(vector for _, vector in rows), _STORED).reshape(-1, dim)
     return np.array([item for item, _ in rows], np.int64), features.astype(np.float32)

@@ -79,8 +79,7 @@ class Head:
         return (
             f"segment {self.number} ({self.modality} codes of hasher {self.hasher_id}, "
             f"{self.count} items from id {self.first_id}) is damaged: {error}; its items are not "
-            "found until they are coded again: `xmodal train` does, or indexing into a new library "
-            "where keywords are too few"
+            "found until they are coded again: `xmodal doctor --repair` does it"
         )
 
     def read(self, session: Session, memory: bytearray | None = None) -> SegmentBytes:
@@ -130,6 +129,21 @@ def read_heads(session: Session, hasher_id: int, modality: str) -> list[Head]:
         .order_by(Segment.first_id, Segment.id)
     )
     return [Head(*row) for row in rows]
+
+
+def read_ids(session: Session, heads: list[Head]) -> Iterator[NDArray[np.int64]]:
+    """The live ids of each segment, ascending; their codes are neither read nor verified.
+
+    A segment whose ids or deletions are damaged is left out, as searches leave it out.
+    """
+    for head in heads:
+        try:
+            connection = session.connection()
+            blob = None if head.gapless else read_blob(connection, "segment", "ids", head.number)
+            ids = listed(unpack_ids(head.count, head.first_id, head.last_id, blob))
+            yield ids[unpack_live(head.count, head.deleted)]
+        except (DamagedSegmentError, DamagedBlobError):
+            continue
 
 
 def load_codes(session: Session, hasher_id: int, modality: str) -> StoredCodes:

@@ -3,6 +3,7 @@
 Alembic is imported only where a library is migrated: importing it takes longer than a search.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from sqlalchemy import (
@@ -61,6 +62,32 @@ def create_tables(connection: Connection) -> None:
     Base.metadata.create_all(connection)
     _VERSION.create(connection)
     connection.execute(insert(_VERSION).values(version_num=REVISIONS[-1]))
+
+
+def differences(connection: Connection) -> Iterator[str]:
+    """Where the description of the tables in the file is not the one that it must have."""
+    found = inspect(connection)
+    names = set(found.get_table_names())
+    for table in Base.metadata.sorted_tables:
+        if table.name not in names:
+            yield f"no table {table.name}"
+            continue
+        columns = {column["name"] for column in found.get_columns(table.name)}
+        keys = {
+            (*key["constrained_columns"], key["referred_table"], *key["referred_columns"])
+            for key in found.get_foreign_keys(table.name)
+        }
+        expected = {
+            (*key.column_keys, key.referred_table.name, *(e.column.name for e in key.elements))
+            for key in table.foreign_key_constraints
+        }
+        indexes = {index["name"] for index in found.get_indexes(table.name)}
+        if columns != set(table.columns.keys()):
+            yield f"the columns of {table.name} have other names"
+        if keys != expected:
+            yield f"the references of {table.name} lead elsewhere"
+        if not {index.name for index in table.indexes} <= indexes:
+            yield f"an index of {table.name} is missing"
 
 
 def migrate_tables(connection: Connection, scripts: Path | None = None) -> None:

@@ -6,6 +6,7 @@ ones and drops what was deleted. Nothing here commits: that is the transaction's
 killed run leaves the segments of its last commit.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
 import numpy as np
@@ -27,7 +28,7 @@ from xmodal.store.layout import (
     unpack_segment,
 )
 from xmodal.store.loading import Head, code_bytes, code_words, read_heads
-from xmodal.store.models import Segment
+from xmodal.store.models import HasherRecord, Segment
 
 # A segment with fewer live codes is worth rewriting; fuller ones are left alone for good.
 _SMALL = SEGMENT_CODES // 2
@@ -88,11 +89,11 @@ def count_codes(session: Session, hasher_id: int, modality: str) -> int:
     return sum(head.live for head in read_heads(session, hasher_id, modality))
 
 
-def check_segments(session: Session) -> list[str]:
-    """One sentence for each segment that is damaged."""
-    problems: list[str] = []
+def damaged_segments(session: Session) -> Iterator[tuple[Head, DamagedSegmentError]]:
+    """The segments whose lengths or checksums are wrong; all codes are read, one at a time."""
     groups = session.execute(
         select(Segment.hasher_id, Segment.modality)
+        .join(HasherRecord, HasherRecord.id == Segment.hasher_id)
         .distinct()
         .order_by(Segment.hasher_id, Segment.modality)
     ).all()
@@ -102,8 +103,19 @@ def check_segments(session: Session) -> list[str]:
             try:
                 unpack_segment(head.read(session), words)
             except DamagedSegmentError as error:
-                problems.append(head.problem(error))
-    return problems
+                yield head, error
+
+
+def check_segments(session: Session) -> list[str]:
+    """One sentence for each segment that is damaged."""
+    return [head.problem(error) for head, error in damaged_segments(session)]
+
+
+def remove_segments(session: Session, numbers: Sequence[int]) -> None:
+    """Remove whole segments, with the codes in them."""
+    for start in range(0, len(numbers), 500):
+        chunk = numbers[start : start + 500]
+        session.execute(delete(Segment).where(Segment.id.in_(chunk)))
 
 
 def _merge_if_many(session: Session, hasher_id: int, modality: str) -> None:
@@ -135,9 +147,7 @@ def _merge(session: Session, hasher_id: int, modality: str, heads: list[Head]) -
             waiting = len(parts[0][0])
     if len(numbers) > 1:
         _rewrite(session, hasher_id, modality, parts)
-        for start in range(0, len(numbers), 500):
-            chunk = numbers[start : start + 500]
-            session.execute(delete(Segment).where(Segment.id.in_(chunk)))
+        remove_segments(session, numbers)
 
 
 def _insert(

@@ -1,12 +1,12 @@
 """What only SQLite knows: its file header, connections, pragmas, copies and error codes.
 
-The one place with SQLite's own SQL. Everything else uses portable SQLAlchemy expressions on the
-sessions of :class:`~xmodal.store.database.Database`.
+The one place with SQLite's own SQL, but for ``salvage.py``. Everything else uses portable
+SQLAlchemy expressions on the sessions of :class:`~xmodal.store.database.Database`.
 """
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -131,7 +131,12 @@ def connect_engine(path: Path, *, writable: bool, foreign_keys: bool = True) -> 
         connection.isolation_level = None
         connection.execute(f"PRAGMA foreign_keys = {'ON' if foreign_keys else 'OFF'}")
         connection.execute(f"PRAGMA mmap_size = {_MMAP_BYTES}")
-        (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
+        try:
+            (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
+        except UnicodeDecodeError as error:  # the message itself quotes damaged bytes
+            damaged = sqlite3.DatabaseError("the description of its tables is no text")
+            damaged.sqlite_errorname = "SQLITE_CORRUPT"
+            raise damaged from error
         # With a write-ahead log, power loss can undo the last commits but never damage the file.
         # Some network disks have no such log; there only FULL is safe.
         connection.execute(f"PRAGMA synchronous = {'NORMAL' if mode == 'wal' else 'FULL'}")
@@ -229,6 +234,41 @@ def check_references(connection: Connection) -> Iterator[str]:
         yield f"row {row} of {table} refers to a row of {parent} that is not there"
 
 
+def stored_values(
+    connection: Connection, table: str, expected: Mapping[str, str]
+) -> Iterator[tuple[int, list[tuple[str, bytes | None]]]]:
+    """Row numbers, and storage class and content of the ``expected`` columns of each row.
+
+    ``expected`` has the class of each column. Contents are bytes of texts and of what is of another
+    class; None for what is as expected, and for NULL. Rows with nothing but None are left out.
+    """
+    cells, doubtful = [], []
+    for column, storage in expected.items():
+        fine = "'null'" if storage == "text" else f"'null', '{storage}'"
+        odd = f"typeof({column}) NOT IN ({fine})"
+        cells.append(f"typeof({column}), CASE WHEN {odd} THEN CAST({column} AS BLOB) END")
+        doubtful.append(odd)
+    query = f"SELECT rowid, {', '.join(cells)} FROM {table} WHERE {' OR '.join(doubtful)}"
+    for row, *found in connection.exec_driver_sql(f"{query} ORDER BY rowid"):
+        yield row, list(zip(found[::2], found[1::2], strict=True))
+
+
+def write_value(connection: Connection, table: str, column: str, row: int, value: object) -> None:
+    """Put ``value`` into one place, by the number of its row."""
+    statement = f'UPDATE "{table}" SET "{column}" = :value WHERE rowid = :row'
+    connection.execute(text(statement), {"value": value, "row": row})
+
+
+def remove_row(connection: Connection, table: str, row: int) -> None:
+    """Delete a row by its number."""
+    connection.execute(text(f'DELETE FROM "{table}" WHERE rowid = :row'), {"row": row})
+
+
+def rebuild_indexes(connection: Connection) -> None:
+    """Make all indexes anew from their tables, which must be whole."""
+    connection.execute(text("REINDEX"))
+
+
 @contextmanager
 def translated(path: Path) -> Iterator[None]:
     """Turn a database error inside the block into a LibraryError that says what to do."""
@@ -263,8 +303,8 @@ def _explain(path: Path, error: BaseException) -> LibraryError:
         return LibraryBusyError(f"{path}: another process holds the library; try again in a moment")
     if code.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
         return LibraryError(
-            f"{path}: the file is damaged ({error}); restore a backup, or move it away and index "
-            "again"
+            f"{path}: the file is damaged ({error}); restore a backup, or save what can be read "
+            "with `xmodal doctor --repair`"
         )
     if code.startswith("SQLITE_IOERR"):
         return LibraryError(
