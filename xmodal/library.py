@@ -19,8 +19,10 @@ from xmodal.hamming import HammingIndex
 from xmodal.indexing import index_paths
 from xmodal.ingest.decode import decode_image
 from xmodal.ingest.report import Progress
+from xmodal.ingest.video import is_video
 from xmodal.query import rank
-from xmodal.query.catalog import TextSource, describe, paths_of, texts_of
+from xmodal.query.catalog import TextSource, describe, texts_of
+from xmodal.query.folding import nearest_pictures
 from xmodal.query.indexes import Indexes
 from xmodal.query.ranking import SHORTLIST, Ranking
 from xmodal.results import (
@@ -153,6 +155,7 @@ class Library:
     ) -> list[SearchResult]:
         """The ``k`` pictures nearest to a text or to a picture, best first.
 
+        A video counts as one picture: its nearest frame, of which the result says the time.
         ``use_features=False`` ranks by the codes alone, as in a library that keeps no features.
 
         Raises UsageError for an empty query or ``k < 1``, MediaError for an unreadable picture.
@@ -165,14 +168,16 @@ class Library:
         with self._existing_database().session() as session:
             space = space_for_search(session, encoder)
             if image is not None:
-                feature = self._image_feature(space, image)
-                ranking = self._rank(session, space, feature, "image", "image", k, use_features)
+                modality, feature = "image", self._image_feature(space, image)
             else:
-                feature = self._encoder(space).encode_texts([str(text)])[0]
-                ranking = self._rank(session, space, feature, "text", "image", k, use_features)
-            places = paths_of(session, ranking.ids)
-        found = [(places[i], d, score) for i, d, score in ranking.rows() if i in places]
-        return [SearchResult(place, *row) for place, row in enumerate(found, start=1)]
+                modality, feature = "text", self._encoder(space).encode_texts([str(text)])[0]
+            return nearest_pictures(
+                session,
+                lambda n: self._rank(
+                    session, space, feature, modality, "image", n, use_features, cut=False
+                ),
+                k,
+            )
 
     def annotate(
         self,
@@ -312,6 +317,8 @@ class Library:
             path = Path(image)
             if not path.is_file():
                 raise UsageError(f"{path}: no such picture")
+            if is_video(path):
+                raise UsageError(f"{path}: is a video; a picture is needed, such as a still of it")
             image = decode_image(path, encoder.image_size)
         return encoder.encode_images([image.convert("RGB")])[0]
 
@@ -330,6 +337,7 @@ class Library:
         target: str,
         k: int,
         use_features: bool,
+        cut: bool = True,
     ) -> Ranking:
         code = self._code(session, space)
         index = self._existing_indexes().get(session, code.hasher_id, target)
@@ -338,8 +346,9 @@ class Library:
             return read_features(session, space.id, ids)
 
         return rank(
-            feature, modality, index, target, code.hasher, k, read if use_features else None
-        )
+            feature, modality, index, target, code.hasher, k, read if use_features else None,
+            cut=cut,
+        )  # fmt: skip
 
     def _nearest_words(
         self, space: Space, code: ActiveCode, feature: Features, k: int

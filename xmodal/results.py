@@ -9,16 +9,29 @@ from xmodal.ingest.report import Failure, IndexCounts, first_notes
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """One picture found.
+    """One picture found, or one video with its best frame.
 
     ``distance`` is the Hamming distance of the codes in bits; ``score`` is what the ranking
-    orders by (higher is nearer), on the scale of a centred cosine, -1 to 1.
+    orders by (higher is nearer), on the scale of a centred cosine, -1 to 1. ``seconds`` is when
+    the frame is shown, from the beginning of the video; None for a picture.
     """
 
     rank: int
     path: Path
     distance: int
     score: float
+    seconds: float | None = None
+
+
+def clock(seconds: float) -> str:
+    """A time in a video as players show it.
+
+    >>> clock(12.6), clock(3723)
+    ('0:12', '1:02:03')
+    """
+    minutes, second = divmod(int(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02d}:{second:02d}" if hours else f"{minute}:{second:02d}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,14 +201,17 @@ class EvaluateReport:
 class LibraryInfo:
     """What a library holds; ``problems`` is empty when every checksum is right.
 
+    ``frames`` are what is searched of the ``videos``, which are not among the ``pictures``.
     ``people`` and ``places`` are among the ``keywords``; ``dated``, ``located`` and ``rated`` count
-    the pictures whose capture time, position and rating are known.
+    the pictures and videos whose capture time, position and rating are known.
     """
 
     path: Path
     bytes: int
     volumes: list[Path]
     pictures: int
+    videos: int
+    frames: int
     files: dict[str, int]
     captions: int
     keywords: int

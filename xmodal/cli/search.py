@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from xmodal.cli.options import AsJson, Count, LibraryFile, Offline, SearchEncoder, open_library
-from xmodal.cli.output import note, print_json, print_table
+from xmodal.cli.output import Cell, Moment, note, print_json, print_table
+from xmodal.results import SearchResult
 
 
 def search(
@@ -49,8 +50,9 @@ def search(
       xmodal search sunset --json | jq -r .path
 
     On a terminal this prints a table, in a pipe tab-separated lines: rank, score (higher is
-    nearer), distance of the codes in bits, path. With --json the fields are rank, path, distance
-    and score. Exit code 1 means that nothing was found.
+    nearer), distance of the codes in bits, path, and, of a video, the seconds at which its best
+    frame is shown. With --json the fields are rank, path, distance, score and seconds, which is
+    null for a picture. Exit code 1 means that nothing was found.
     """
     text = " ".join(words) if words else None
     with open_library(context, library, offline) as opened:
@@ -63,8 +65,12 @@ def search(
         for result in results:
             print_json(result)
     elif results:
-        rows = [(str(r.rank), f"{r.score:.3f}", str(r.distance), r.path) for r in results]
+        rows = [(str(r.rank), f"{r.score:.3f}", str(r.distance), _place(r)) for r in results]
         print_table(("#", "score", "bits", "picture"), rows, right=3)
     if not results:
         note("nothing found")
         raise typer.Exit(1)
+
+
+def _place(result: SearchResult) -> Cell:
+    return result.path if result.seconds is None else Moment(result.path, result.seconds)
