@@ -16,18 +16,20 @@ def write_video(
     fps: int = 10,
     codec: str = "mpeg4",
     corner: Colour | None = None,
+    gop: int = 12,
     tags: Mapping[str, str] | None = None,
 ) -> Path:
     """Scenes of a colour and a length in seconds, 160 × 96, with a ``corner`` at the upper left.
 
-    ``tags`` are written by whatever names they have, where MP4 and MOV allow it.
+    Of ``gop`` frames one is a key frame. ``tags`` have any names in MP4 and MOV.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    options = {"movflags": "use_metadata_tags"} if path.suffix in (".mp4", ".mov") else {}
+    options = {"movflags": "use_metadata_tags"} if path.suffix.lower() in (".mp4", ".mov") else {}
     with av.open(str(path), "w", container_options=options) as container:
         container.metadata.update(tags or {})
         stream = container.add_stream(codec, rate=fps)
         stream.width, stream.height, stream.pix_fmt = 160, 96, "yuv420p"
+        stream.gop_size = gop
         for colour, seconds in scenes:
             pixels = np.full((96, 160, 3), colour, np.uint8)
             if corner is not None:

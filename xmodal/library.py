@@ -116,7 +116,7 @@ class Library:
         add_encoder: bool = False,
         progress: Callable[[Progress], None] | None = None,
     ) -> IndexReport:
-        """Bring the library up to date with folders or single pictures.
+        """Bring the library up to date with folders, or single pictures and videos.
 
         ``captions`` is a CSV file with the columns ``file``, ``caption`` and ``keywords`` (``;``
         between keywords). ``encoder`` is needed once, by default ``auto``; another feature space

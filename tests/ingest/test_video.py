@@ -87,6 +87,16 @@ def test_of_a_long_video_only_key_frames_are_decoded(
     assert [frame.seconds for frame in video_frames(path, 48)] == pytest.approx(keys)
 
 
+def test_a_long_video_with_too_few_key_frames_is_decoded_as_a_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_video(tmp_path / "a.mp4", [(RED, 12)], gop=600)
+    monkeypatch.setattr(video, "LONG", 5)
+    assert [frame.seconds for frame in video_frames(path, 48)] == [0]
+    monkeypatch.setattr(video, "SPARSE", 5)
+    assert [frame.seconds for frame in video_frames(path, 48)] == pytest.approx(range(0, 12, 2))
+
+
 def test_there_are_never_more_frames_than_the_limit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

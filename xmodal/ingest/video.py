@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -24,8 +25,10 @@ WITHOUT_PYAV = 'videos need PyAV: pip install "xmodal[video]"'
 EVERY = 2.0
 MAX_FRAMES = 1_000
 # Of a longer video only key frames are decoded: encoders put them where the scene changes, seldom
-# more than ten seconds apart.
+# more than ten seconds apart. Where the index says that they are rarer than SPARSE (programs that
+# record a screen may write a single one), all frames are decoded.
 LONG = 600.0
+SPARSE = 60.0
 # A change of scene is looked for so often, and taken only so long after the frame before it.
 _LOOK = 0.2
 _LEAST_GAP = 0.5
@@ -216,7 +219,7 @@ def _decoded(av: Any, container: Any, stream: Any, tick: Callable[[], None]) -> 
 
 def _chosen(av: Any, container: Any, stream: Any, tick: Callable[[], None]) -> Iterator[Any]:
     duration = (container.duration or 0) * _MICROSECOND
-    if duration > LONG:
+    if duration > LONG and not _sparse(stream, duration):
         stream.codec_context.skip_frame = "NONKEY"
     every = max(EVERY, duration / MAX_FRAMES)
     taken = looked = -np.inf
@@ -234,6 +237,15 @@ def _chosen(av: Any, container: Any, stream: Any, tick: Callable[[], None]) -> I
             count += 1
             if count == MAX_FRAMES:
                 return
+
+
+def _sparse(stream: Any, duration: float) -> bool:
+    """Whether the index, where it lists all of the video, has key frames too far apart."""
+    entries = getattr(stream, "index_entries", None) or ()
+    if not entries or entries[-1].timestamp * stream.time_base < duration / 2:
+        return False
+    keys = [entry.timestamp * stream.time_base for entry in entries if entry.is_keyframe]
+    return any(after - key > SPARSE for key, after in pairwise([*keys, duration]))
 
 
 def _thumbnail(frame: Any) -> NDArray[np.float32]:
