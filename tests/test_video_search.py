@@ -123,6 +123,15 @@ def test_what_is_said_of_a_video_is_told_once(tmp_path, save_video, save_picture
     assert texts == {"Sunset at the sea", "A long evening"}
 
 
+def test_searches_are_judged_by_one_frame_of_each_video(library, films):
+    captions = films / "words.csv"
+    captions.write_text("file,caption,keywords\none.mp4,red,moving\nblue.png,blue,still\n")
+    library.index([films], captions=captions)
+    report = library.evaluate()
+    assert (report.pictures, report.captions, report.keywords) == (4, 2, 2)
+    assert library.info().frames > 2
+
+
 def test_in_a_pipe_the_time_of_a_video_is_one_more_column(films, tmp_path):
     def run(*arguments: object):
         options = ["--library", str(tmp_path / "cli.db")]
@@ -152,10 +161,13 @@ def test_on_a_terminal_the_time_stands_after_the_name(monkeypatch, capsys):
 def test_the_page_shows_the_frame_and_links_to_its_time(library, films, tmp_path):
     (found,) = library.search("purple", k=1)
     gone = SearchResult(2, films / "gone.mp4", 3, 0.1, 2.0)
-    html = write_search_page(tmp_path / "page.html", "purple", [found, gone]).read_text("utf-8")
+    blue = SearchResult(3, films / "blue.png", 9, 0.0)
+    page = write_search_page(tmp_path / "page.html", "purple", [found, gone, blue])
+    html = page.read_text("utf-8")
+    assert "1 picture and 2 videos, nearest first" in html
     assert f"two.mkv#t={found.seconds:g}" in html
     assert f"two.mkv @ 0:0{int(found.seconds)}" in html
-    (data,) = re.findall(r'src="data:image/jpeg;base64,([^"]+)"', html)
+    data, _ = re.findall(r'src="data:image/jpeg;base64,([^"]+)"', html)
     pixel = Image.open(BytesIO(base64.b64decode(data))).getpixel((40, 40))
     assert all(abs(a - b) < 20 for a, b in zip(pixel, COLOURS["purple"], strict=True))
     assert "gone.mp4" in html

@@ -115,13 +115,15 @@ def write_search_page(
 ) -> Path:
     """The page of one search; ``query`` is its title, ``query_image`` what was searched with."""
     entries = [result_entry(found) for found in results]
-    pictures = "1 picture" if len(entries) == 1 else f"{len(entries)} pictures"
+    videos = sum(found.seconds is not None for found in results)
+    counts = {"picture": len(results) - videos, "video": videos}
+    told = [f"{n} {what}{'s' if n != 1 else ''}" for what, n in counts.items() if n]
     section = Section("", "", query_image, entries)
     return write_gallery(
         file,
         [section],
         title=query,
-        lead=f"{pictures}, nearest first" if entries else "Nothing found",
+        lead=f"{' and '.join(told)}, nearest first" if told else "Nothing found",
         foot="Under each picture: score, higher is nearer, and the distance of the codes.",
     )
 
