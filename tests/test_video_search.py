@@ -16,7 +16,7 @@ from xmodal.cli.output import Moment, print_table
 from xmodal.errors import UsageError
 from xmodal.gallery import write_search_page
 from xmodal.library import Library
-from xmodal.query import ranking
+from xmodal.query import folding, ranking
 from xmodal.results import SearchResult
 
 pytest.importorskip("av")
@@ -77,8 +77,9 @@ def test_copies_of_a_video_are_one_result(library, films):
 
 
 def test_a_video_whose_frames_fill_the_shortlist_leaves_room_for_others(library, monkeypatch):
-    monkeypatch.setattr(ranking, "SHORTLIST", 2)
-    monkeypatch.setattr(ranking, "SHORTLIST_PER_RESULT", 1)
+    for module in (ranking, folding):
+        monkeypatch.setattr(module, "SHORTLIST", 2)
+        monkeypatch.setattr(module, "SHORTLIST_PER_RESULT", 1)
     # The three nearest frames to "red" are of one video.
     assert len({result.path for result in library.search("red", k=3)}) == 3
     assert len(library.search("red", k=4)) == 4

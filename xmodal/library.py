@@ -174,8 +174,8 @@ class Library:
             return nearest_pictures(
                 session,
                 lambda n: self._rank(
-                    session, space, feature, modality, "image", n, use_features, cut=False
-                ),
+                    session, space, feature, modality, "image", n, use_features
+                ).rows(),
                 k,
             )
 
@@ -337,7 +337,6 @@ class Library:
         target: str,
         k: int,
         use_features: bool,
-        cut: bool = True,
     ) -> Ranking:
         code = self._code(session, space)
         index = self._existing_indexes().get(session, code.hasher_id, target)
@@ -346,9 +345,8 @@ class Library:
             return read_features(session, space.id, ids)
 
         return rank(
-            feature, modality, index, target, code.hasher, k, read if use_features else None,
-            cut=cut,
-        )  # fmt: skip
+            feature, modality, index, target, code.hasher, k, read if use_features else None
+        )
 
     def _nearest_words(
         self, space: Space, code: ActiveCode, feature: Features, k: int

@@ -1,6 +1,6 @@
 """From ranked pictures to results: the frames of one video are one result, its best frame."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from typing import NamedTuple
 
 from sqlalchemy import select
@@ -8,12 +8,15 @@ from sqlalchemy.orm import Session
 
 from xmodal.ingest.scope import chunks
 from xmodal.query.catalog import paths_of
-from xmodal.query.ranking import Ranking, shortlist
+from xmodal.query.ranking import SHORTLIST, SHORTLIST_PER_RESULT
 from xmodal.results import SearchResult
 from xmodal.store.models import Frame
 
-# A shortlist that a few videos fill is made so many times longer.
-_LONGER = 10
+# Where a few videos take all places, so many times as many are asked for.
+_MORE = 10
+
+Row = tuple[int, int, float]
+"""Item id, distance and score."""
 
 
 class Moment(NamedTuple):
@@ -24,23 +27,24 @@ class Moment(NamedTuple):
 
 
 def nearest_pictures(
-    session: Session, rank: Callable[[int], Ranking], k: int
+    session: Session, find: Callable[[int], Iterable[Row]], k: int
 ) -> list[SearchResult]:
-    """The ``k`` best pictures and videos; ``rank(k)`` gives the whole shortlist for ``k`` results.
+    """The ``k`` best pictures and videos.
 
-    There are fewer only where all that the library holds was looked at.
+    ``find(n)`` gives the ``n`` best pictures and frames, best first, and fewer only where there
+    are no more.
     """
-    looked_at = k
+    asked = max(k, SHORTLIST // SHORTLIST_PER_RESULT)  # so many cost no more than one
     while True:
-        ranking = rank(looked_at)
-        moments = _moments(session, ranking.ids.tolist())
-        best: dict[int | bytes, tuple[int, int, float]] = {}
-        for item, distance, score in ranking.rows():
-            which = moments[item].video if item in moments else item
-            best.setdefault(which, (item, distance, score))
-        if len(best) >= k or len(ranking.ids) < shortlist(looked_at):
+        rows = list(find(asked))
+        moments = _moments(session, [item for item, _, _ in rows])
+        best: dict[int | bytes, Row] = {}
+        for row in rows:
+            item = row[0]
+            best.setdefault(moments[item].video if item in moments else item, row)
+        if len(best) >= k or len(rows) < asked:
             break
-        looked_at *= _LONGER
+        asked *= _MORE
     found = list(best.values())[:k]
     paths = paths_of(session, [item for item, _, _ in found])
     shown = [row for row in found if row[0] in paths]

@@ -58,10 +58,8 @@ def rank(
     hasher: Hasher,
     k: int,
     read_features: Callable[[NDArray[np.int64]], Features] | None,
-    *,
-    cut: bool = True,
 ) -> Ranking:
-    """The ``k`` best items for one query feature ``(dim,)``; all of the shortlist unless ``cut``.
+    """The ``k`` best items for one query feature ``(dim,)``.
 
     ``modality`` is the query's, ``target`` that of the items (``image`` or ``text``).
     ``read_features(ids)`` gives the items' features, NaN rows where none are kept; None ranks by
@@ -70,7 +68,7 @@ def rank(
     row = feature[None, :]
     image = modality == "image"
     code = hasher.encode_images(row) if image else hasher.encode_texts(row)
-    wanted = min(shortlist(k), len(index))
+    wanted = min(max(SHORTLIST, SHORTLIST_PER_RESULT * k), len(index))
     if not wanted:
         nothing = np.empty(0)
         return Ranking(nothing.astype(np.int64), nothing.astype(np.int32), nothing.astype("f4"))
@@ -83,13 +81,8 @@ def rank(
     if read_features is not None:
         cosines = _cosines(row, modality, read_features(ids), target, hasher)
         scores = mix(scores, cosines, hasher.feature_weight)
-    order = np.lexsort((ids, distances, -scores))[: k if cut else None]
+    order = np.lexsort((ids, distances, -scores))[:k]
     return Ranking(ids[order], distances[order], scores[order].astype(np.float32))
-
-
-def shortlist(k: int) -> int:
-    """How many of the nearest codes are looked at more closely for ``k`` results."""
-    return max(SHORTLIST, SHORTLIST_PER_RESULT * k)
 
 
 def mix(
