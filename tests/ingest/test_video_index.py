@@ -329,7 +329,7 @@ def trapped(path, min_side, admit, tick):
         if path.name.startswith("hang") and number == 1:
             time.sleep(60)
         if path.name.startswith("slow") and number == 1:
-            for _ in range(13):
+            for _ in range(18):
                 time.sleep(0.2)
                 tick()
 
@@ -349,7 +349,7 @@ def test_a_video_that_crashes_or_hangs_its_decoder_costs_one_file_and_a_slow_one
     trap.mkdir()
     (trap / "sitecustomize.py").write_text(TRAP)
     monkeypatch.setattr(sys, "path", [str(trap), *sys.path])
-    monkeypatch.setattr(decoders_module, "SECONDS", 2.0)
+    monkeypatch.setattr(decoders_module, "SECONDS", 3.0)
     own = Decoders()
     monkeypatch.setattr("xmodal.ingest.reading.decoders", own)
     for name, colour in (("crash", "red"), ("hang", "blue"), ("slow", "grey")):
@@ -361,7 +361,7 @@ def test_a_video_that_crashes_or_hangs_its_decoder_costs_one_file_and_a_slow_one
     reasons = {failure.path.name: failure.reason for failure in counts.failures}
     assert reasons == {
         "crash.mp4": "its decoder crashed (SIGSEGV)",
-        "hang.mp4": "decoding it took more than 2 s",
+        "hang.mp4": "decoding it took more than 3 s",
     }
     assert counts.indexed == 4
     # Frames of the two that failed are there, and not found.

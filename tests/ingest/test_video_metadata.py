@@ -14,7 +14,7 @@ import toy_room
 from sqlalchemy import select
 from toy_room import ToyRoom, open_room
 
-from xmodal.ingest.decoders import Decoders
+from xmodal.ingest.decoders import Decoders, DecoderStopped
 from xmodal.store.models import Caption, Capture, File, Frame, Item, ItemKeyword, Keyword
 
 pytest.importorskip("av")
@@ -117,3 +117,18 @@ def test_ctrl_c_between_frames_keeps_what_was_done_and_ends_the_decoders(
     assert (counts.indexed, counts.unchanged) == (1, 8)
     assert len(room.live()) == 8 + 120
     room.database.close()
+
+
+def test_tags_that_a_stopped_decoder_did_not_tell_are_read_by_the_next_run(
+    room: ToyRoom, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(self: Decoders, path: Path) -> dict[str, str]:
+        raise DecoderStopped("its decoder was ended")
+
+    with monkeypatch.context() as unlucky:
+        unlucky.setattr(Decoders, "video_tags", stopped)
+        counts = room.index(clip.parent)
+        assert (counts.indexed, counts.words, counts.failed) == (1, 0, 0)
+    monkeypatch.delattr(Decoders, "frames")
+    counts = room.index(clip.parent)
+    assert (counts.unchanged, counts.words) == (1, 2)

@@ -28,7 +28,7 @@ DECODE, FRAMES, FRAME_AT, TAGS = b"d", b"f", b"a", b"t"
 # Every answer begins with one of these letters and a length in bytes, or, for NEED, the need.
 ANSWER = struct.Struct("<cQ")
 PICTURE, TEXTS, BROKEN, UNREADABLE, NEED = b"p", b"t", b"b", b"u", b"n"
-# Before the last answer to FRAMES, which is empty: a frame, and that decoding got further.
+# Before the last answer to FRAMES, which is empty, a frame; before any answer, that it got further.
 FRAME, ALIVE, END = b"f", b"a", b"e"
 MEGAPIXELS = struct.Struct("<d")  # after NEED, before which the process waits for GO
 GO = b"g"
@@ -96,8 +96,10 @@ def _video(
     admit: Admit,
     answer: Callable[..., None],
 ) -> tuple[bytes, bytes]:
-    from xmodal.ingest.video import frame_at, video_frames, video_tags
+    from xmodal.ingest.video import frame_at, pyav_version, video_frames, video_tags
 
+    pyav_version()
+    answer(ALIVE)  # loading FFmpeg is nothing that the video is to blame for
     path.open("rb").close()  # a missing file is not a broken video
     if wanted == TAGS:
         return TEXTS, json.dumps(video_tags(path)).encode("utf-8", "replace")

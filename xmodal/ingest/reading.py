@@ -18,7 +18,6 @@ from xmodal.ingest.scope import Scope
 from xmodal.ingest.video import is_video
 from xmodal.ingest.walk import FoundFile
 from xmodal.metadata import Metadata, read_embedded, read_sidecars
-from xmodal.metadata.facts import attempt
 from xmodal.metadata.video import read_video_tags
 
 # Decoding is bound by the processor; more threads than this only hold more pictures.
@@ -51,9 +50,10 @@ class Reading:
     Exactly one of these holds: ``picture`` is there (new content); ``reason`` is there (it could
     not be read; ``lasting`` if the content itself is to blame); ``busy`` (another file of this
     run with the same content is being decoded); none of them (the content is known).
-    ``file`` has the size and time of what was read. ``metadata`` is there unless it failed or is
-    busy. The reading of a video has its first frame, and comes after those of its other frames,
-    which have a ``content_hash`` of their own: what is known by the hash of a video is complete.
+    ``file`` has the size and time of what was read. ``metadata`` is there unless it failed, is
+    busy, or is of a video whose decoder was stopped. The reading of a video has its first frame,
+    and comes after those of its other frames, which have a ``content_hash`` of their own: what is
+    known by the hash of a video is complete.
     """
 
     file: FoundFile
@@ -187,9 +187,15 @@ def _refused(file: FoundFile, digest: bytes | None, error: Exception) -> Reading
     return Reading(file, digest, reason=str(error), lasting=isinstance(error, MediaError))
 
 
-def _metadata(path: Path, stream: BufferedIOBase, file: FoundFile) -> FileMetadata:
+def _metadata(path: Path, stream: BufferedIOBase, file: FoundFile) -> FileMetadata | None:
+    """None where the video is not to blame: then the next run reads it."""
     if is_video(path):
-        embedded = attempt("metadata", lambda: read_video_tags(decoders.video_tags(path)))
+        try:
+            embedded = read_video_tags(decoders.video_tags(path))
+        except DecoderStopped:
+            return None
+        except MediaError as error:
+            embedded = Metadata(notes=(f"metadata cannot be read: {error}",))
     else:
         embedded = read_embedded(stream)
     return FileMetadata(embedded, read_sidecars(path.parent, file.sidecars))
