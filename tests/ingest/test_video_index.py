@@ -6,7 +6,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -21,7 +20,6 @@ from toy import ToyEncoder, other_toy
 from toy_room import ToyRoom, open_room
 
 from xmodal.encoders.base import Features
-from xmodal.ingest import decoders as decoders_module
 from xmodal.ingest import pipeline
 from xmodal.ingest.decoders import Decoders
 from xmodal.ingest.report import IndexCounts
@@ -285,25 +283,25 @@ def test_a_kill_in_the_middle_of_a_video_leaves_nothing_to_repair(
     tmp_path: Path, save_video: Save
 ) -> None:
     folder, library = tmp_path / "photos", tmp_path / "library.db"
-    save_video(folder / "clip.mp4", *[("red", 0.6), ("blue", 0.6)] * 40)
+    save_video(folder / "clip.mp4", *[("red", 0.6), ("blue", 0.6)] * 60)
     open_room(library).database.close()
     command = [sys.executable, toy_room.__file__, str(library), str(folder)]
-    for least in (1, 40):
+    for least in (1, 30):
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=os.environ.copy())
         while _stored(library) < least and process.poll() is None:
             time.sleep(0.005)
         process.kill()
         assert process.wait() == -signal.SIGKILL
         room = open_room(library)
-        assert least <= len(_frames(room)) < 80
+        assert least <= len(_frames(room)) < 120
         assert room.files() == {}
         _whole(room, 0)
         room.database.close()
     assert subprocess.run(command, stdout=subprocess.DEVNULL).returncode == 0
     room = open_room(library)
-    assert len(_frames(room)) == 80
+    assert len(_frames(room)) == 120
     assert room.files() == {"clip.mp4": "present"}
-    _whole(room, 80)
+    _whole(room, 120)
     room.database.close()
 
 
@@ -312,61 +310,6 @@ def _stored(library: Path) -> int:
     with closing(sqlite3.connect(f"file:{library}?mode=ro", uri=True)) as connection:
         count: int = connection.execute("SELECT count(*) FROM frame").fetchone()[0]
         return count
-
-
-# In place of the real one in every decoder process, as in test_decoders.py: what goes wrong in the
-# middle of a video whose name says it.
-TRAP = """
-import ctypes, os, time
-from xmodal.ingest import video
-real = video.video_frames
-
-def trapped(path, min_side, admit, tick):
-    for number, frame in enumerate(real(path, min_side, admit, tick)):
-        yield frame
-        if path.name.startswith("crash") and number == 1:
-            ctypes.string_at(0)
-        if path.name.startswith("hang") and number == 1:
-            time.sleep(60)
-        if path.name.startswith("slow") and number == 1:
-            for _ in range(18):
-                time.sleep(0.2)
-                tick()
-
-video.video_frames = trapped
-"""
-
-
-@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="signals are POSIX")
-def test_a_video_that_crashes_or_hangs_its_decoder_costs_one_file_and_a_slow_one_none(
-    room: ToyRoom,
-    folder: Path,
-    save_video: Save,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    trap = tmp_path / "trap"
-    trap.mkdir()
-    (trap / "sitecustomize.py").write_text(TRAP)
-    monkeypatch.setattr(sys, "path", [str(trap), *sys.path])
-    monkeypatch.setattr(decoders_module, "SECONDS", 3.0)
-    own = Decoders()
-    monkeypatch.setattr("xmodal.ingest.reading.decoders", own)
-    for name, colour in (("crash", "red"), ("hang", "blue"), ("slow", "grey")):
-        save_video(folder / f"{name}.mp4", (colour, 5.5))
-    threads = threading.active_count()
-    counts = room.index(folder)
-    own.close()
-    assert threading.active_count() == threads
-    reasons = {failure.path.name: failure.reason for failure in counts.failures}
-    assert reasons == {
-        "crash.mp4": "its decoder crashed (SIGSEGV)",
-        "hang.mp4": "decoding it took more than 3 s",
-    }
-    assert counts.indexed == 4
-    # Frames of the two that failed are there, and not found.
-    assert len(_frames(room)) > len(room.live()) - 2
-    assert room.coded() == room.live()
 
 
 def test_without_pyav_videos_are_counted_once_and_read_when_it_is_there(
