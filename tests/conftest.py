@@ -9,13 +9,14 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 PLUGIN = Path(__file__).parent / "plugin"
-sys.path.insert(0, str(PLUGIN))
+sys.path[:0] = [str(PLUGIN), str(Path(__file__).parent)]
 
 from toy import COLOURS, ToyEncoder  # noqa: E402  (the path above makes it importable)
 
@@ -52,6 +53,20 @@ def _save_picture(path: Path, colour: str, seed: int = 0, size: tuple[int, int] 
 def save_picture() -> Callable[..., Path]:
     """``save_picture(path, colour, seed=0, size=(48, 40))``: see ``_save_picture``."""
     return _save_picture
+
+
+def _save_video(path: Path, *scenes: tuple[str, float], **options: Any) -> Path:
+    """A video of scenes, each of a colour of the toy encoder and a length in seconds."""
+    pytest.importorskip("av")
+    from videos import write_video
+
+    return write_video(path, [(COLOURS[colour], length) for colour, length in scenes], **options)
+
+
+@pytest.fixture
+def save_video() -> Callable[..., Path]:
+    """``save_video(path, ("red", 3), ("blue", 2.5), tags={…})``: see ``write_video``."""
+    return _save_video
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import median
 
 from xmodal.errors import UsageError
-from xmodal.gallery import Entry, Section, write_gallery
+from xmodal.gallery import Entry, Section, result_entry, write_gallery
 from xmodal.ingest.captions import read_captions
 from xmodal.library import Library
 from xmodal.resources import resource_path
@@ -128,14 +128,7 @@ def _texts(found: Sequence[Annotation]) -> list[Entry]:
 
 
 def _pictures(found: Sequence[SearchResult], said: dict[str, str]) -> list[Entry]:
-    return [
-        Entry(
-            result.path,
-            said.get(result.path.name, result.path.name),
-            result.measured,
-        )
-        for result in found
-    ]
+    return [result_entry(result, said.get(result.path.name, "")) for result in found]
 
 
 def _tell(section: Section, notify: Notify) -> None:

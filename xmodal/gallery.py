@@ -14,7 +14,7 @@ from PIL import Image
 from xmodal.errors import MediaError, UsageError
 from xmodal.ingest.decode import decode_image
 from xmodal.resources import resource_path
-from xmodal.results import SearchResult
+from xmodal.results import SearchResult, clock
 
 # Sharp at twice the height at which the page shows a picture, small enough for hundreds in a file.
 _THUMBNAIL = (680, 360)
@@ -23,13 +23,25 @@ _JPEG_QUALITY = 80
 _NARROWEST, _WIDEST = 0.6, 2.4
 
 
+Shown = tuple[Path, float | None]
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One answer: a picture with a line below it, or, without a ``path``, a line of text."""
+    """One answer: a picture with a line below it, or, without a ``path``, a line of text.
+
+    ``seconds`` is the time of the frame to show where the path is that of a video.
+    """
 
     path: Path | None
     caption: str = ""
     detail: str = ""
+    seconds: float | None = None
+
+    @property
+    def shown(self) -> "Shown | None":
+        """What its tile shows."""
+        return None if self.path is None else (self.path, self.seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,17 +114,28 @@ def write_search_page(
     query_image: Path | None = None,
 ) -> Path:
     """The page of one search; ``query`` is its title, ``query_image`` what was searched with."""
-    entries = [Entry(found.path, printable(found.path.name), found.measured) for found in results]
-    pictures = "1 picture" if len(entries) == 1 else f"{len(entries)} pictures"
+    entries = [result_entry(found) for found in results]
+    videos = sum(found.seconds is not None for found in results)
+    counts = {"picture": len(results) - videos, "video": videos}
+    told = [f"{n} {what}{'s' if n != 1 else ''}" for what, n in counts.items() if n]
     order = "newest" if all(found.score is None for found in results) else "nearest"
     section = Section("", "", query_image, entries)
     return write_gallery(
         file,
         [section],
         title=query,
-        lead=f"{pictures}, {order} first" if entries else "Nothing found",
+        lead=f"{' and '.join(told)}, {order} first" if told else "Nothing found",
         foot="Under each picture: score, higher is nearer, and the distance of the codes.",
     )
+
+
+def result_entry(found: SearchResult, caption: str = "") -> Entry:
+    """A result with its score and distance, and its file's name where there is no ``caption``."""
+    caption = caption or printable(found.path.name)
+    if found.seconds is not None:
+        caption = f"{caption} @ {clock(found.seconds)}"
+    detail = found.measured
+    return Entry(found.path, caption, detail, found.seconds)
 
 
 def printable(name: str) -> str:
@@ -124,21 +147,25 @@ def printable(name: str) -> str:
     return os.fsencode(name).decode("utf-8", "replace")
 
 
-def _tiles(page: Path, sections: Iterable[Section]) -> dict[Path, _Tile]:
+def _tiles(page: Path, sections: Iterable[Section]) -> dict[Shown, _Tile]:
     """Every picture of the page, decoded once however often it appears."""
-    paths: dict[Path, None] = {}
+    shown: dict[Shown, None] = {}
     for section in sections:
-        shown = [section.query_image, *(entry.path for entry in section.entries)]
-        paths.update(dict.fromkeys(path for path in shown if path is not None))
+        if section.query_image is not None:
+            shown[section.query_image, None] = None
+        shown.update((entry.shown, None) for entry in section.entries if entry.shown is not None)
     with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
-        tiles = pool.map(lambda path: _tile(path, page.parent), paths)
-        return dict(zip(paths, tiles, strict=True))
+        tiles = pool.map(lambda each: _tile(each, page.parent), shown)
+        return dict(zip(shown, tiles, strict=True))
 
 
-def _tile(path: Path, folder: Path) -> _Tile:
+def _tile(shown: Shown, folder: Path) -> _Tile:
+    path, seconds = shown
     href, name = _link(Path(os.path.abspath(path)), folder), printable(path.name)
+    if seconds is not None:
+        href += f"#t={seconds:g}"  # a media fragment: players begin there
     try:
-        image = decode_image(path, _THUMBNAIL[1])
+        image = _picture(shown)
     except MediaError as error:
         return _Tile(href, name, reason=str(error))
     image.thumbnail(_THUMBNAIL, Image.Resampling.LANCZOS)
@@ -146,6 +173,18 @@ def _tile(path: Path, folder: Path) -> _Tile:
     image.save(jpeg, "JPEG", quality=_JPEG_QUALITY, optimize=True)
     data = base64.b64encode(jpeg.getvalue()).decode("ascii")
     return _Tile(href, name, f"data:image/jpeg;base64,{data}", image.width, image.height)
+
+
+def _picture(shown: Shown) -> Image.Image:
+    path, seconds = shown
+    if seconds is None:
+        return decode_image(path, _THUMBNAIL[1])
+    from xmodal.ingest.decoders import DecoderStopped, decoders
+
+    try:
+        return decoders.frame_at(path, seconds, _THUMBNAIL[1]).image
+    except (DecoderStopped, OSError) as error:
+        raise MediaError(f"cannot be shown: {error}") from error
 
 
 def _link(path: Path, folder: Path) -> str:

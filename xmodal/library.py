@@ -19,7 +19,9 @@ from xmodal.hamming import HammingIndex
 from xmodal.indexing import index_paths
 from xmodal.ingest.decode import decode_image
 from xmodal.ingest.report import Progress
-from xmodal.query.catalog import TextSource, describe, paths_of, texts_of
+from xmodal.ingest.video import is_video
+from xmodal.query.catalog import TextSource, describe, texts_of
+from xmodal.query.folding import nearest_pictures
 from xmodal.query.indexes import Indexes
 from xmodal.query.language import literally, parse
 from xmodal.query.ranking import SHORTLIST, ReadFeatures, Term, rank
@@ -118,7 +120,7 @@ class Library:
         add_encoder: bool = False,
         progress: Callable[[Progress], None] | None = None,
     ) -> IndexReport:
-        """Bring the library up to date with folders or single pictures.
+        """Bring the library up to date with folders, or single pictures and videos.
 
         ``captions`` is a CSV file with the columns ``file``, ``caption`` and ``keywords`` (``;``
         between keywords). ``encoder`` is needed once, by default ``auto``; another feature space
@@ -163,6 +165,8 @@ class Library:
         pictures come first. ``use_features=False`` ranks by the codes alone, as in a library that
         keeps no features.
 
+        A video counts as one picture: its best frame, of which the result says the time.
+
         Each result says in ``chance`` how many matches as good are expected by chance, and in
         ``sure`` whether it is better. Where none is, nothing matches, and these are the nearest.
 
@@ -179,20 +183,7 @@ class Library:
             space = space_for_search(session, encoder)
             searching = self._searching(session, space, use_features)
             also = () if image is None else (Term(self._image_feature(space, image), "image"),)
-            found = searching.find(clauses, k, also)
-            places = paths_of(session, np.array([picture.id for picture in found], np.int64))
-        shown = [picture for picture in found if picture.id in places]
-        return [
-            SearchResult(
-                rank,
-                places[picture.id],
-                picture.distance,
-                picture.score,
-                picture.chance,
-                picture.sure,
-            )
-            for rank, picture in enumerate(shown, start=1)
-        ]
+            return nearest_pictures(session, lambda n: searching.find(clauses, n, also), k)
 
     def annotate(
         self,
@@ -356,6 +347,8 @@ class Library:
             path = Path(image)
             if not path.is_file():
                 raise UsageError(f"{path}: no such picture")
+            if is_video(path):
+                raise UsageError(f"{path}: is a video; a picture is needed, such as a still of it")
             image = decode_image(path, encoder.image_size)
         return encoder.encode_images([image.convert("RGB")])[0]
 

@@ -9,13 +9,14 @@ from xmodal.ingest.report import Failure, IndexCounts, first_notes
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """One picture found.
+    """One picture found, or one video with its best frame.
 
     ``distance`` is the Hamming distance of the codes in bits; ``score`` is what the ranking
     orders by (higher is nearer), on the scale of a centred cosine, -1 to 1. ``chance`` is how many
     pictures would match as well by chance, among those that were searched. All three are None where
     the query asks for facts alone, and nothing was compared. ``sure`` is whether chance does not
     explain the match, and true where nothing was compared.
+    ``seconds`` is when the frame is shown, from the beginning of the video; None for a picture.
     """
 
     rank: int
@@ -24,6 +25,7 @@ class SearchResult:
     score: float | None
     chance: float | None = None
     sure: bool = True
+    seconds: float | None = None
 
     @property
     def measured(self) -> str:
@@ -31,6 +33,17 @@ class SearchResult:
         if self.score is None:
             return ""
         return f"{self.score:.2f} · {self.distance} bits"
+
+
+def clock(seconds: float) -> str:
+    """A time in a video as players show it.
+
+    >>> clock(12.6), clock(3723)
+    ('0:12', '1:02:03')
+    """
+    minutes, second = divmod(int(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02d}:{second:02d}" if hours else f"{minute}:{second:02d}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,14 +213,17 @@ class EvaluateReport:
 class LibraryInfo:
     """What a library holds; ``problems`` is empty when every checksum is right.
 
+    ``frames`` are what is searched of the ``videos``, which are not among the ``pictures``.
     ``people`` and ``places`` are among the ``keywords``; ``dated``, ``located`` and ``rated`` count
-    the pictures whose capture time, position and rating are known.
+    the pictures and videos whose capture time, position and rating are known.
     """
 
     path: Path
     bytes: int
     volumes: list[Path]
     pictures: int
+    videos: int
+    frames: int
     files: dict[str, int]
     captions: int
     keywords: int

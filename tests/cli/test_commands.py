@@ -63,7 +63,10 @@ def test_search_json_has_exactly_the_documented_fields(run: Run, indexed: Path) 
     records = [json.loads(line) for line in result.stdout.splitlines()]
     assert [record["rank"] for record in records] == [1, 2, 3]
     for record in records:
-        assert list(record) == ["rank", "path", "distance", "score", "chance", "sure"]
+        assert list(record) == [
+            *("rank", "path", "distance", "score", "chance", "sure", "seconds"),
+        ]
+        assert record["seconds"] is None
         assert Path(record["path"]).is_file()
         assert isinstance(record["distance"], int)
         assert isinstance(record["score"], float)

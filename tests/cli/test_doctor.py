@@ -37,7 +37,7 @@ def test_damage_is_listed_then_mended(run: Run, damaged: Path) -> None:
     assert mended.exit_code == 0
     assert "the library as it was before: " in mended.stderr
     assert run("doctor").exit_code == 0
-    assert len(run("search", "red").stdout.splitlines()) == 10
+    assert len(run("search", "red", "--all").stdout.splitlines()) == 10
     assert run("info").exit_code == 0
 
 

@@ -1,9 +1,8 @@
 """Videos: one frame every two seconds and at cuts, upright, whatever the file."""
 
 import random
-import struct
+import socket
 import sys
-import wave
 from contextlib import suppress
 from fractions import Fraction
 from itertools import pairwise
@@ -14,25 +13,17 @@ import pytest
 
 from xmodal.errors import MediaError
 from xmodal.ingest import video
-from xmodal.ingest.video import video_frames
+from xmodal.ingest.video import frame_at, video_frames
 
 av = pytest.importorskip("av")
+
+from videos import turn, write_sound, write_video  # noqa: E402
+
 RED, BLUE, GREEN = (200, 30, 30), (30, 30, 200), (30, 160, 50)
 
 
 def _video(path: Path, scenes: list[tuple[tuple[int, int, int], float]], fps: int = 10) -> Path:
-    """Scenes of a colour and a length in seconds, with a white corner at the upper left."""
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("mpeg4", rate=fps)
-        stream.width, stream.height, stream.pix_fmt = 160, 96, "yuv420p"
-        for colour, seconds in scenes:
-            pixels = np.full((96, 160, 3), colour, np.uint8)
-            pixels[:48, :80] = 255
-            for _ in range(round(seconds * fps)):
-                frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
-                container.mux(stream.encode(frame))
-        container.mux(stream.encode())
-    return path
+    return write_video(path, scenes, fps=fps, corner=(255, 255, 255))
 
 
 def _colour(image: object) -> int:
@@ -75,11 +66,7 @@ def test_frames_are_upright(
     matrix: tuple[int, ...], size: tuple[int, int], white: tuple[int, int], tmp_path: Path
 ) -> None:
     path = _video(tmp_path / "a.mp4", [(RED, 1)])
-    data = bytearray(path.read_bytes())
-    at = data.index(b"tkhd") + 44  # ISO 14496-12, 8.3.2: the matrix of a version 0 header
-    a, b, c, d = (value << 16 for value in matrix)
-    data[at : at + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
-    path.write_bytes(data)
+    turn(path, matrix)
     (frame,) = video_frames(path, 1000)
     assert (frame.width, frame.height) == frame.image.size == size
     corner = tuple(
@@ -98,6 +85,16 @@ def test_of_a_long_video_only_key_frames_are_decoded(
         keys = [frame.time for frame in container.decode(video=0) if frame.key_frame]
     assert 1 < len(keys) < 20
     assert [frame.seconds for frame in video_frames(path, 48)] == pytest.approx(keys)
+
+
+def test_a_long_video_with_too_few_key_frames_is_decoded_as_a_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_video(tmp_path / "a.mp4", [(RED, 12)], gop=600)
+    monkeypatch.setattr(video, "LONG", 5)
+    assert [frame.seconds for frame in video_frames(path, 48)] == [0]
+    monkeypatch.setattr(video, "SPARSE", 5)
+    assert [frame.seconds for frame in video_frames(path, 48)] == pytest.approx(range(0, 12, 2))
 
 
 def test_there_are_never_more_frames_than_the_limit(
@@ -155,14 +152,59 @@ def test_corrupted_videos_give_frames_or_a_reason(suffix: str, tmp_path: Path) -
 
 
 def test_sound_alone_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "a.wav"
-    with wave.open(str(path), "wb") as sound:
-        sound.setnchannels(1)
-        sound.setsampwidth(2)
-        sound.setframerate(8000)
-        sound.writeframes(bytes(16000))
     with pytest.raises(MediaError, match="holds no video"):
-        list(video_frames(path, 48))
+        list(video_frames(write_sound(tmp_path / "a.mp4"), 48))
+
+
+@pytest.mark.parametrize(
+    ("suffix", "codec"),
+    [("mp4", "mpeg4"), ("mkv", "mpeg4"), ("mpg", "mpeg2video"), ("m2ts", "mpeg2video")],
+)
+def test_the_frame_at_a_time_is_the_one_that_was_indexed(
+    suffix: str, codec: str, tmp_path: Path
+) -> None:
+    # MPEG's clocks do not begin at 0; times in a video do.
+    path = write_video(
+        tmp_path / f"a.{suffix}", [(RED, 5), (BLUE, 4), (GREEN, 3)], fps=25, codec=codec
+    )
+    frames = list(video_frames(path, 48))
+    assert frames[0].seconds == pytest.approx(0, abs=0.1)
+    assert {_colour(frame.image) for frame in frames} == {0, 1, 2}
+    for frame in frames:
+        again = frame_at(path, frame.seconds, 48)
+        # Not every frame of an MPG has a time; the decoder guesses the others.
+        assert again.seconds == pytest.approx(frame.seconds, abs=0.041)
+        assert _colour(again.image) == _colour(frame.image)
+    assert _colour(frame_at(path, 1000, 48).image) == 1  # after the end: the last one
+
+
+def test_a_broken_place_does_not_cost_what_follows(tmp_path: Path) -> None:
+    path = _video(tmp_path / "a.avi", [(RED, 4), (BLUE, 4), (GREEN, 4)])
+    data = bytearray(path.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + len(data) // 20] = bytes(len(data) // 20)
+    path.write_bytes(data)
+    frames = list(video_frames(path, 48))
+    assert _colour(frames[0].image) == 0
+    assert _colour(frames[-1].image) == 1
+
+
+def test_a_playlist_that_is_named_as_a_video_opens_nothing(tmp_path: Path) -> None:
+    other = _video(tmp_path / "other.mp4", [(RED, 1)])
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.2)
+        address = f"http://127.0.0.1:{server.getsockname()[1]}/a.ts"
+        lists = (
+            f"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n{address}\n#EXT-X-ENDLIST\n",
+            f"ffconcat version 1.0\nfile {other.name}\n",
+        )
+        for content in lists:
+            path = tmp_path / "list.mp4"
+            path.write_text(content)
+            with pytest.raises(MediaError, match="broken video"):
+                list(video_frames(path, 48))
+        with pytest.raises(TimeoutError):
+            server.accept()
 
 
 def test_without_pyav_a_video_says_what_to_install(

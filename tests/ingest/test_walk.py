@@ -19,9 +19,18 @@ def _names(root: Path) -> list[str]:
 
 
 def test_only_picture_suffixes_are_found_whatever_their_case(tmp_path: Path) -> None:
-    for name in ("a.jpg", "b.JPEG", "c.PnG", "notes.txt", "jpg", "film.mp4", "sub/d.webp"):
+    for name in (
+        "a.jpg",
+        "b.JPEG",
+        "c.PnG",
+        "notes.txt",
+        "jpg",
+        "song.mp3",
+        "sub/d.webp",
+        "sub/e.MOV",
+    ):
         _touch(tmp_path / name)
-    assert _names(tmp_path) == ["a.jpg", "b.JPEG", "c.PnG", "sub/d.webp"]
+    assert _names(tmp_path) == ["a.jpg", "b.JPEG", "c.PnG", "sub/d.webp", "sub/e.MOV"]
 
 
 def test_order_depends_on_names_alone(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from xmodal.ingest.captions import read_captions
 from xmodal.ingest.report import CaptionCounts, IndexCounts, Progress
 from xmodal.store.database import Database
 from xmodal.store.loading import load_codes
-from xmodal.store.models import EncoderRecord, File, HasherRecord
+from xmodal.store.models import EncoderRecord, File, Frame, HasherRecord
 
 BITS = 64
 
@@ -82,10 +82,13 @@ class ToyRoom:
         return sorted(int(i) for ids, _ in stored.batches for i in ids)
 
     def live(self) -> list[int]:
-        """The item ids that a present file shows."""
+        """The item ids that a present file shows, as a picture or as a frame."""
         with self.database.session() as session:
-            shown = select(File.item_id).where(File.state == "present").distinct()
-            return sorted(i for i in session.scalars(shown) if i is not None)
+            present = File.state == "present"
+            own = set(session.scalars(select(File.item_id).where(present)))
+            videos = select(File.content_hash).where(present)
+            own |= set(session.scalars(select(Frame.item_id).where(Frame.content_hash.in_(videos))))
+            return sorted(i for i in own if i is not None)
 
 
 def open_room(path: Path, encoder: ToyEncoder | None = None) -> ToyRoom:

@@ -51,7 +51,7 @@ def index(
     library: LibraryFile = None,
     offline: Offline = False,
 ) -> None:
-    """Index folders of pictures; only what is new is read.
+    """Index folders of pictures and videos; only what is new is read.
 
     \b
     Examples:

@@ -36,6 +36,7 @@ def info(
         lines += [("folder", folder) for folder in facts.volumes]
         lines += [
             ("pictures", f"{facts.pictures:,}"),
+            ("videos", f"{facts.videos:,}, {facts.frames:,} frames"),
             ("files", files or "none"),
             ("captions", f"{facts.captions:,}"),
             ("keywords", f"{facts.keywords:,}"),

@@ -10,12 +10,22 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from xmodal.results import clock
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-Cell = str | Path
+
+class Moment(NamedTuple):
+    """A cell for a time in a video: ``clip.mp4 @ 0:12`` in a table, path and seconds in a pipe."""
+
+    path: Path
+    seconds: float
+
+
+Cell = str | Path | Moment
 
 # Columns of a terminal below which a table no longer helps.
 NARROW = 60
@@ -135,6 +145,8 @@ def _bytes_or_escape(error: UnicodeError) -> tuple[str | bytes, int]:
 
 def _plain(cell: Cell) -> str:
     """A path is left as it is: what reads the pipe may open it."""
+    if isinstance(cell, Moment):
+        return f"{cell.path}\t{cell.seconds:.3f}"
     return str(cell) if isinstance(cell, Path) else _one_line(cell)
 
 
@@ -142,6 +154,8 @@ def _styled(cell: Cell) -> Any:
     """A cell for the terminal; a path opens the file where the terminal knows links."""
     from rich.text import Text
 
+    if isinstance(cell, Moment):
+        return Text.assemble(_styled(cell.path), f" @ {clock(cell.seconds)}")
     if not isinstance(cell, Path):
         return Text(_visible(_one_line(cell)))
     return Text(_visible(str(cell)), style=f"link {cell.as_uri()}" if cell.is_absolute() else "")

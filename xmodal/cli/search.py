@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from xmodal.cli.options import AsJson, Count, LibraryFile, Offline, SearchEncoder, open_library
-from xmodal.cli.output import note, print_json, print_table
+from xmodal.cli.output import Cell, Moment, note, print_json, print_table
 
 if TYPE_CHECKING:
     from xmodal.results import SearchResult
@@ -85,10 +85,11 @@ def search(
     shows the nearest.
 
     On a terminal this prints a table, in a pipe tab-separated lines: rank, matches expected by
-    chance, score (higher is nearer), distance of the codes in bits, path. With --json the fields
-    are rank, path, distance, score, chance and sure. Chance, score and distance are empty (null)
-    where only facts were asked for; the newest pictures come first then. Exit code 1 means that
-    nothing matches.
+    chance, score (higher is nearer), distance of the codes in bits, path, and, of a video, the
+    seconds at which its best frame is shown. With --json the fields are rank, path, distance,
+    score, chance, sure and seconds (null for a picture). Chance, score and distance are empty
+    (null) where only facts were asked for; the newest pictures come first then. Exit code 1 means
+    that nothing matches.
     """
     query = None
     if words:
@@ -108,7 +109,7 @@ def search(
         for result in results:
             print_json(result)
     elif results:
-        print_table(COLUMNS, [(*_figures(result), result.path) for result in results], right=4)
+        print_table(COLUMNS, [(*_figures(result), _place(result)) for result in results], right=4)
     if not results and found:
         nearest = ", ".join(str(result.path) for result in found[:NEAREST])
         note(f"nothing in this library matches; the nearest are {nearest} (--all shows them)")
@@ -126,3 +127,7 @@ def _figures(result: "SearchResult") -> tuple[str, str, str, str]:
         return str(result.rank), "", "", ""
     chance = f"{result.chance:.2g}" if result.chance < 10 else f"{result.chance:.0f}"
     return str(result.rank), chance, f"{result.score:.3f}", str(result.distance)
+
+
+def _place(result: "SearchResult") -> Cell:
+    return result.path if result.seconds is None else Moment(result.path, result.seconds)

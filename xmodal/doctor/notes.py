@@ -3,7 +3,7 @@
 import glob
 from collections.abc import Iterator
 
-from sqlalchemy import exists, func, select
+from sqlalchemy import exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from xmodal.doctor.checks import some
@@ -11,7 +11,7 @@ from xmodal.doctor.records import unread_files
 from xmodal.ingest.words import in_use
 from xmodal.spaces.space import spaces
 from xmodal.store.database import Database
-from xmodal.store.models import Feature, File, Item
+from xmodal.store.models import Feature, File, Frame, Item
 
 
 def notes(database: Database, session: Session) -> Iterator[str]:
@@ -29,7 +29,8 @@ def notes(database: Database, session: Session) -> Iterator[str]:
                 f"{some(pictures, 'picture')} and {some(texts, 'text')} have no feature of "
                 f"{space.identifier} yet; `xmodal index FOLDER --encoder {space.spec}` makes them"
             )
-    known = exists().where(File.item_id == Item.id)
+    of_video = exists().where(Frame.item_id == Item.id, Frame.content_hash == File.content_hash)
+    known = exists().where(or_(File.item_id == Item.id, of_video))
     forgotten = _count(session, Item.id, Item.kind == "image", ~known)
     if forgotten:
         yield f"{some(forgotten, 'picture')} of no file; harmless, and could be removed"

@@ -1,15 +1,17 @@
-"""Decoding in processes of their own: a decoder that crashes or hangs costs one picture.
+"""Decoding in processes of their own: a decoder that crashes or hangs costs one file.
 
 ``decoder_process.py`` is what runs there, and defines the messages.
 """
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
-from contextlib import ExitStack, suppress
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import IO, cast
 
@@ -18,19 +20,27 @@ from PIL import Image
 from xmodal.errors import MediaError
 from xmodal.ingest.decode import Picture
 from xmodal.ingest.decoder_process import (
+    ALIVE,
     ANSWER,
+    BROKEN,
+    DECODE,
+    END,
+    FRAME_AT,
+    FRAMES,
     GO,
     IDLE_SECONDS,
     MEGAPIXELS,
     NEED,
-    PICTURE,
     REQUEST,
     SIZES,
+    TAGS,
     UNREADABLE,
 )
 from xmodal.ingest.memory import MemoryBudget, Need
+from xmodal.ingest.video import VideoFrame
 
-# A picture may take so long, and a large one more for each megapixel, once its memory is free.
+# A picture, or one of all the frames of a video, may take so long, and a large one more for each
+# megapixel, once its memory is free.
 SECONDS = 10.0
 SECONDS_PER_MEGAPIXEL = 0.1
 # What bad data does to a decoder; other signals come from people and from systems short of memory.
@@ -70,9 +80,37 @@ class Decoders:
         Raises MediaError for what the content is to blame for, OSError for a file that cannot be
         read, and DecoderStopped when the time is over or the process was killed.
         """
+        frame = _frame(self._one(DECODE, path, min_side))
+        return Picture(frame.image, frame.width, frame.height)
+
+    def frames(self, path: Path, min_side: int) -> Generator[VideoFrame, None, None]:
+        """``video_frames`` in a process, which waits until each frame is asked for.
+
+        Raises what :meth:`decode` raises. Close it when not all frames are wanted.
+        """
+        with self._lent() as process, closing(process.ask(FRAMES, path, min_side)) as bodies:
+            for body in bodies:
+                yield _frame(body)
+
+    def frame_at(self, path: Path, seconds: float, min_side: int) -> VideoFrame:
+        """``frame_at`` of a video in a process; raises what :meth:`decode` raises."""
+        return _frame(self._one(FRAME_AT, path, min_side, seconds))
+
+    def video_tags(self, path: Path) -> dict[str, str]:
+        """``video_tags`` in a process; raises what :meth:`decode` raises."""
+        tags: dict[str, str] = json.loads(self._one(TAGS, path))
+        return tags
+
+    def _one(self, wanted: bytes, path: Path, min_side: int = 0, seconds: float = 0.0) -> bytes:
+        with self._lent() as process:
+            (body,) = process.ask(wanted, path, min_side, seconds)
+            return body
+
+    @contextmanager
+    def _lent(self) -> Iterator["_Process"]:
         process = self._waiting() or _Process(self._memory)
         try:
-            return process.decode(path, min_side)
+            yield process
         finally:
             if process.running():
                 with self._lock:
@@ -126,38 +164,48 @@ class _Process:
             with suppress(OSError):
                 pipe.close()
 
-    def decode(self, path: Path, min_side: int) -> Picture:
+    def ask(
+        self, wanted: bytes, path: Path, min_side: int, seconds: float = 0.0
+    ) -> Generator[bytes, None, None]:
+        """The bodies of the answers: one, or as many as there are FRAMES."""
         try:
-            kind, body = self._ask(path, min_side)
+            kind = body = b""
+            with closing(self._answered(wanted, path, min_side, seconds)) as answers:
+                for kind, body in answers:
+                    if kind not in (END, BROKEN, UNREADABLE):
+                        yield body
         except BaseException as error:
             self.end()  # nothing else can follow in the middle of a message
             if isinstance(error, EOFError | BrokenPipeError):
                 raise self._why_ended() from error
             raise
-        if kind == PICTURE:
-            width, height, *size = SIZES.unpack_from(body)
-            image = Image.frombytes("RGB", (size[0], size[1]), body[SIZES.size :])
-            return Picture(image, width, height)
-        reason = body.decode("utf-8", "replace")
-        raise OSError(reason) if kind == UNREADABLE else MediaError(reason)
+        if kind in (BROKEN, UNREADABLE):
+            reason = body.decode("utf-8", "replace")
+            raise OSError(reason) if kind == UNREADABLE else MediaError(reason)
 
-    def _ask(self, path: Path, min_side: int) -> tuple[bytes, bytes]:
-        """The kind and the body of the answer."""
+    def _answered(
+        self, wanted: bytes, path: Path, min_side: int, seconds: float
+    ) -> Generator[tuple[bytes, bytes], None, None]:
+        """The kind and the body of each answer."""
         self._limit = SECONDS
         name = os.fsencode(path)
-        self._send(REQUEST.pack(min_side, len(name)) + name)
+        self._send(REQUEST.pack(wanted, min_side, seconds, len(name)) + name)
         with ExitStack() as admitted:
-            while True:
+            kind = b""
+            while kind not in (END, BROKEN, UNREADABLE):
                 kind, size = ANSWER.unpack(self._receive(ANSWER.size))
-                if kind != NEED:
+                if kind == NEED:
+                    (megapixels,) = MEGAPIXELS.unpack(self._receive(MEGAPIXELS.size))
+                    admitted.close()  # a raw file asks for itself, then for its preview
+                    admitted.enter_context(self._memory.admit(Need(size, megapixels)))
+                    self._limit = SECONDS + SECONDS_PER_MEGAPIXEL * megapixels
+                    self._send(GO)
+                elif kind != ALIVE:
                     body = self._receive(size)
                     self._asked = time.monotonic()
-                    return kind, body
-                (megapixels,) = MEGAPIXELS.unpack(self._receive(MEGAPIXELS.size))
-                admitted.close()  # a raw file asks for itself, then for its preview
-                admitted.enter_context(self._memory.admit(Need(size, megapixels)))
-                self._limit = SECONDS + SECONDS_PER_MEGAPIXEL * megapixels
-                self._send(GO)
+                    yield kind, body
+                    if wanted != FRAMES:
+                        return
 
     def _send(self, message: bytes) -> None:
         self._requests.write(message)
@@ -189,6 +237,12 @@ class _Process:
         if code in _WINDOWS_CRASH:
             return MediaError(f"its decoder crashed (0x{code:08X})")
         return DecoderStopped(f"its decoder was ended (code {code}), perhaps for lack of memory")
+
+
+def _frame(body: bytes) -> VideoFrame:
+    seconds, width, height, *size = SIZES.unpack_from(body)
+    image = Image.frombytes("RGB", (size[0], size[1]), body[SIZES.size :])
+    return VideoFrame(seconds, image, width, height)
 
 
 decoders = Decoders()

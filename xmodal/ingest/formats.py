@@ -13,6 +13,7 @@ from PIL import Image, ImageFile
 
 from xmodal.errors import MediaError
 from xmodal.ingest.raw import RAW_SUFFIXES, raw_version
+from xmodal.ingest.video import VIDEO_SUFFIXES, pyav_version
 
 # Only these are tried, whatever the suffix: Pillow also knows formats that start other programs.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF", "HEIF")
@@ -28,15 +29,12 @@ _SUFFIXES = {
 }
 
 
-_VIDEOS = "3gp avi m2ts m4v mkv mov mp4 mpeg mpg mts ogv webm wmv"
-
-
 def suffixes_of(kind: str) -> frozenset[str]:
     """Lower-case suffixes of ``video``, ``raw``, or a format by its name or any suffix of it.
 
     Whether or not it can be decoded here. Raises KeyError for what is unknown.
     """
-    kinds = {"video": frozenset(_VIDEOS.split()), "raw": RAW_SUFFIXES}
+    kinds = {"video": VIDEO_SUFFIXES, "raw": RAW_SUFFIXES}
     for suffixes in map(frozenset, _SUFFIXES.values()):
         kinds |= dict.fromkeys(suffixes, suffixes)
     return kinds[kind]
@@ -46,10 +44,10 @@ def suffixes_of(kind: str) -> frozenset[str]:
 def picture_suffixes() -> frozenset[str]:
     """Lower-case suffixes, without the dot, of the formats that are known here.
 
-    Raw files are among them where nothing can decode them, so that they are listed with the reason.
+    Raw files and videos are among them where nothing can decode them, so that the reason is told.
     """
     pictures = {suffix for name in _readers() for suffix in _SUFFIXES[name]}
-    return RAW_SUFFIXES.union(pictures)
+    return RAW_SUFFIXES.union(pictures, VIDEO_SUFFIXES)
 
 
 @cache
@@ -64,6 +62,8 @@ def decoder_versions() -> str:
         parts.append(f"pillow-heif {pillow_heif.__version__}")
     if raw_version() is not None:
         parts.append(f"rawpy {raw_version()}")
+    if pyav_version() is not None:
+        parts.append(f"PyAV {pyav_version()}")
     return ", ".join(parts)
 
 

@@ -1,6 +1,7 @@
 """What makes two files, or two texts, the same: hashes of their content."""
 
 import hashlib
+import struct
 import unicodedata
 from io import BufferedIOBase
 from pathlib import Path
@@ -21,6 +22,16 @@ def content_hash(source: Path | BufferedIOBase) -> bytes:
         with source.open("rb") as stream:
             return content_hash(stream)
     return hashlib.file_digest(source, _blake2b).digest()
+
+
+def frame_hash(video: bytes, seconds: float) -> bytes:
+    """BLAKE2b, 16 bytes, of a video's content hash and a time in it, in thousandths of a second.
+
+    It is the content hash of a frame other than the first, which has the video's own.
+    """
+    digest = _blake2b()
+    digest.update(video + struct.pack("<q", round(1000 * seconds)))
+    return digest.digest()
 
 
 def clean_text(text: str) -> str:

@@ -18,9 +18,10 @@ from xmodal.ingest.report import Failure, IndexCounts, Progress
 from xmodal.ingest.saving import EncodedPicture, FileChange, forget_files, save_batch
 from xmodal.ingest.scope import KnownFile, Scope, known_files, open_scope
 from xmodal.ingest.survey import find_pictures, must_describe, must_read, vanished
+from xmodal.ingest.video import WITHOUT_PYAV, is_video, pyav_version
 from xmodal.ingest.walk import FoundFile
 from xmodal.store.database import Database
-from xmodal.store.models import Feature, Item
+from xmodal.store.models import Feature, Frame, Item
 
 OnProgress = Callable[[Progress], None]
 
@@ -148,6 +149,8 @@ class _Run:
 
         Of the files in ``same``, whose content hash is known, only the metadata is read.
         """
+        if pyav_version() is None:
+            pending = self._leave_videos(pending, same)
         with self._database.session() as session:
             known = _encoded_content(session, self.space.encoder_id)
         reader = Reader(self._scope, self._encoder.image_size, known)
@@ -172,6 +175,19 @@ class _Run:
             self._save(reader)
             raise
 
+    def _leave_videos(self, files: Sequence[FoundFile], same: dict[str, bytes]) -> list[FoundFile]:
+        """The files that are no videos; the others are left as they are, and told of once."""
+        videos = [file for file in files if is_video(file.relative_path)]
+        indexed = sum(file.relative_path in same for file in videos)
+        self._counts.unchanged += indexed
+        self._done += len(videos)
+        if left := len(videos) - indexed:
+            self._counts.notes.append(
+                f"{self._scope.path(self._scope.prefix)}: {left:,} "
+                f"{'video was' if left == 1 else 'videos were'} left out; {WITHOUT_PYAV}"
+            )
+        return [file for file in files if not is_video(file.relative_path)]
+
     def _take(self, reading: Reading, reader: Reader) -> None:
         """Sort one reading: to the encoder, or straight to the next commit."""
         file = reading.file
@@ -194,7 +210,8 @@ class _Run:
             self._change(reading)
         if self._unsaved.due():
             self._save(reader)
-        self._report(file)
+        if reading.of_file:
+            self._report(file)
 
     def _change(self, reading: Reading) -> None:
         """Note what the file's record becomes; a renamed file keeps the record that it had."""
@@ -228,15 +245,18 @@ class _Run:
             assert reading.content_hash is not None
             # In this order: an interrupt between the two must not leave a file without its picture.
             self._unsaved.pictures.append(
-                EncodedPicture(reading.content_hash, picture.width, picture.height, feature)
+                EncodedPicture(
+                    reading.content_hash, picture.width, picture.height, feature, reading.frame
+                )
             )
-            self._change(reading)
-            self._unsaved.counts.indexed += 1
+            if reading.of_file:
+                self._change(reading)
+                self._unsaved.counts.indexed += 1
 
     def _save(self, reader: Reader) -> None:
         """Commit. An interrupt in here may repeat it, which :func:`save_batch` allows."""
         batch = self._unsaved
-        if batch.changes:
+        if batch.changes or batch.pictures:
             with self._database.transaction() as session:
                 words = save_batch(
                     session, self.space, self._scope.volume_id, batch.changes, batch.pictures
@@ -259,10 +279,13 @@ class _Run:
 
 
 def _encoded_content(session: Session, encoder_id: int) -> set[bytes]:
-    """Content hashes of the pictures that have a feature in this space."""
+    """Content hashes of the pictures, and of the whole videos, that have features in this space."""
     query = (
         select(Item.content_hash)
         .join(Feature, Feature.item_id == Item.id)
+        .outerjoin(Frame, Frame.item_id == Item.id)
         .where(Feature.encoder_id == encoder_id, Item.kind == "image")
+        # Only the first frame of a video has its hash, and is written when the others are there.
+        .where(Frame.item_id.is_(None) | (Frame.content_hash == Item.content_hash))
     )
     return set(session.scalars(query))

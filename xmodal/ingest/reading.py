@@ -4,6 +4,7 @@ import os
 from collections import deque
 from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, replace
 from io import BufferedIOBase
 from pathlib import Path
@@ -12,10 +13,12 @@ from typing import NamedTuple
 from xmodal.errors import MediaError
 from xmodal.ingest.decode import Picture
 from xmodal.ingest.decoders import DecoderStopped, decoders
-from xmodal.ingest.identity import content_hash
+from xmodal.ingest.identity import content_hash, frame_hash
 from xmodal.ingest.scope import Scope
+from xmodal.ingest.video import is_video
 from xmodal.ingest.walk import FoundFile
 from xmodal.metadata import Metadata, read_embedded, read_sidecars
+from xmodal.metadata.video import read_video_tags
 
 # Decoding is bound by the processor; more threads than this only hold more pictures.
 THREADS = min(8, os.cpu_count() or 1)
@@ -33,15 +36,24 @@ class FileMetadata(NamedTuple):
         return [note for part in (self.embedded, *self.beside) for note in part.notes]
 
 
+class FramePlace(NamedTuple):
+    """Where a frame stands: the content hash of its video, and the time in it."""
+
+    video: bytes
+    seconds: float
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What was found in one file.
+    """What was found in one file, or in one frame of a video.
 
     Exactly one of these holds: ``picture`` is there (new content); ``reason`` is there (it could
     not be read; ``lasting`` if the content itself is to blame); ``busy`` (another file of this
     run with the same content is being decoded); none of them (the content is known).
-    ``file`` has the size and time of what was read. ``metadata`` is there unless it failed or is
-    busy.
+    ``file`` has the size and time of what was read. ``metadata`` is there unless it failed, is
+    busy, or is of a video whose decoder was stopped. The reading of a video has its first frame,
+    and comes after those of its other frames, which have a ``content_hash`` of their own: what is
+    known by the hash of a video is complete.
     """
 
     file: FoundFile
@@ -51,6 +63,13 @@ class Reading:
     lasting: bool = False
     busy: bool = False
     metadata: FileMetadata | None = None
+    frame: FramePlace | None = None
+    undecoded: bool = False  # within this module: a video whose frames are still to come
+
+    @property
+    def of_file(self) -> bool:
+        """Whether it says what becomes of the file; one of a video's further frames does not."""
+        return self.frame is None or self.frame.video == self.content_hash
 
 
 class Reader:
@@ -73,6 +92,8 @@ class Reader:
         """The readings in the order of ``files``, at most ``ahead`` of them in memory.
 
         The order makes ids, and so the order of equal search results, the same on every machine.
+        Frames are decoded when they are asked for: a thread that kept memory for a video while it
+        waits for its turn could keep it from the picture whose turn it is.
         """
         self._claims.clear()
         pool = ThreadPoolExecutor(THREADS, thread_name_prefix="xmodal-decode")
@@ -81,9 +102,9 @@ class Reader:
             for file in files:
                 window.append(pool.submit(self._read, file))
                 if len(window) >= ahead:
-                    yield window.popleft().result()
+                    yield from self._decoded(window.popleft().result())
             while window:
-                yield window.popleft().result()
+                yield from self._decoded(window.popleft().result())
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
@@ -102,23 +123,51 @@ class Reader:
                 else:
                     digest = content_hash(stream)
                     reading = self._recognise(file, digest)
-                if reading is None:
+                if reading is None and is_video(path):
+                    reading = Reading(file, digest, undecoded=True)
+                elif reading is None:
                     try:
                         picture = decoders.decode(path, self._min_side)
                         reading = Reading(file, digest, picture=picture)
-                    except MediaError as error:
-                        reading = Reading(file, digest, reason=str(error), lasting=True)
-                    except DecoderStopped as error:
-                        reading = Reading(file, digest, reason=str(error))
+                    except (MediaError, DecoderStopped) as error:
+                        reading = _refused(file, digest, error)
                 if reading.reason is None and not reading.busy:
                     reading = replace(reading, metadata=_metadata(path, stream, file))
             after = path.stat()
         except OSError as error:
-            reason = f"cannot be read: {error.strerror or error}"
-            return Reading(file, digest, reason=reason)
+            return _refused(file, digest, error)
         if (after.st_size, after.st_mtime_ns) != status:
             return Reading(file, reason=CHANGED)
         return reading
+
+    def _decoded(self, reading: Reading) -> Generator[Reading, None, None]:
+        """The reading itself, or those of a video's frames, the first of them at the end."""
+        file, digest = reading.file, reading.content_hash
+        if not reading.undecoded or digest is None:
+            yield reading
+            return
+        path = self._scope.path(file.relative_path)
+        last = None
+        try:
+            with closing(decoders.frames(path, self._min_side)) as frames:
+                for frame in frames:
+                    part = replace(
+                        reading,
+                        picture=Picture(frame.image, frame.width, frame.height),
+                        frame=FramePlace(digest, frame.seconds),
+                        undecoded=False,
+                    )
+                    if last is None:
+                        last = part
+                    else:
+                        yield replace(part, content_hash=frame_hash(digest, frame.seconds))
+            after = path.stat()
+        except (MediaError, DecoderStopped, OSError) as error:
+            yield _refused(file, digest, error)
+            return
+        if last is None or (after.st_size, after.st_mtime_ns) != (file.size, file.mtime_ns):
+            last = Reading(file, reason=CHANGED)
+        yield last
 
     def _recognise(self, file: FoundFile, digest: bytes) -> Reading | None:
         """The reading if the content alone tells it, without decoding."""
@@ -132,5 +181,21 @@ class Reader:
         return None
 
 
-def _metadata(path: Path, stream: BufferedIOBase, file: FoundFile) -> FileMetadata:
-    return FileMetadata(read_embedded(stream), read_sidecars(path.parent, file.sidecars))
+def _refused(file: FoundFile, digest: bytes | None, error: Exception) -> Reading:
+    if isinstance(error, OSError):
+        return Reading(file, digest, reason=f"cannot be read: {error.strerror or error}")
+    return Reading(file, digest, reason=str(error), lasting=isinstance(error, MediaError))
+
+
+def _metadata(path: Path, stream: BufferedIOBase, file: FoundFile) -> FileMetadata | None:
+    """None where the video is not to blame: then the next run reads it."""
+    if is_video(path):
+        try:
+            embedded = read_video_tags(decoders.video_tags(path))
+        except DecoderStopped:
+            return None
+        except MediaError as error:
+            embedded = Metadata(notes=(f"metadata cannot be read: {error}",))
+    else:
+        embedded = read_embedded(stream)
+    return FileMetadata(embedded, read_sidecars(path.parent, file.sidecars))

@@ -30,9 +30,10 @@ class Progress:
 class IndexCounts:
     """What an index run did; it grows during the run, so an interrupted run can report it.
 
-    ``indexed`` pictures were decoded and encoded. ``unchanged`` files have the size, time and
-    place they had, or at least the content. ``moved`` files were recognised without decoding:
-    renamed, moved, copied, or back after they were missing. ``removed`` files are gone. ``words``
+    ``indexed`` pictures, and videos as a whole, were decoded and encoded. ``unchanged`` files have
+    the size, time and place they had, or at least the content. ``moved`` files were recognised
+    without decoding: renamed, moved, copied, or back after they were missing. ``removed`` files are
+    gone. ``words``
     are captions and keywords that pictures got from their metadata, ``unclear`` are sentences
     about metadata that is there and cannot be read. ``failures`` are listed on every run until
     they are gone or can be read. ``notes`` are sentences for the user about what was decided on

@@ -15,21 +15,26 @@ from sqlalchemy.orm import Session
 from xmodal.encoders.base import Features
 from xmodal.ingest.coding import CodeSpace, update_codes
 from xmodal.ingest.describing import Description, describe_pictures, read_copies_again
-from xmodal.ingest.reading import FileMetadata
+from xmodal.ingest.reading import FileMetadata, FramePlace
 from xmodal.ingest.scope import chunks
 from xmodal.metadata import READER, Sidecar
 from xmodal.store.features import write_features
-from xmodal.store.models import Feature, File, Item
+from xmodal.store.models import Feature, File, Frame, Item
+from xmodal.store.shown import shown
 
 
 @dataclass(frozen=True, slots=True)
 class EncodedPicture:
-    """New content: its hash, the size of the upright original, its feature ``(dim,)``."""
+    """New content: its hash, the size of the upright original, its feature ``(dim,)``.
+
+    ``frame`` says of which video, and when, if it is a frame of one.
+    """
 
     content_hash: bytes
     width: int
     height: int
     feature: Features
+    frame: FramePlace | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,18 +64,20 @@ def save_batch(
 ) -> int:
     """Write items, features, files, codes and words. Writing a batch twice changes nothing.
 
+    Frames of a video may come before the change of its file, and have codes from then on.
     Returns how many captions and keywords the pictures got.
     """
-    shown = {change.content_hash for change in changes if change.reason is None}
-    items = _items(session, {digest for digest in shown if digest is not None})
+    hashes = {c.content_hash for c in changes if c.reason is None and c.content_hash is not None}
+    items = _items(session, hashes | {p.content_hash for p in pictures})
     items |= _add_items(session, [p for p in pictures if p.content_hash not in items])
+    _add_frames(session, {items[p.content_hash]: p.frame for p in pictures if p.frame})
     features = {items[p.content_hash]: p.feature for p in pictures}
     new = set(features) - items_with_feature(session, space.encoder_id, features)
     if new:
         add_features(session, space.encoder_id, {i: features[i] for i in new})
 
     by_path, touched = _records(session, volume_id, changes)
-    touched |= set(items.values())
+    touched |= set(items.values()) | _frames_of(session, hashes)
     before = live_pictures(session, touched)
     rows = [_row(volume_id, change, items, by_path) for change in changes]
     if updates := [row for row in rows if "id" in row]:
@@ -96,7 +103,7 @@ def forget_files(session: Session, space: CodeSpace, file_ids: Collection[int]) 
     """Mark files as missing; pictures without another file lose their codes, not their features."""
     touched: set[int] = set()
     for chunk in chunks(file_ids):
-        touched |= set(_item_ids(session, File.id.in_(chunk)))
+        touched |= _item_ids(session, File.id.in_(chunk))
     before = live_pictures(session, touched)
     read_copies_again(session, dict.fromkeys(file_ids))
     for chunk in chunks(file_ids):
@@ -113,7 +120,9 @@ def live_pictures(session: Session, items: Collection[int]) -> set[int]:
     """Those of ``items`` that a present file shows."""
     live: set[int] = set()
     for chunk in chunks(items):
-        live |= set(_item_ids(session, File.item_id.in_(chunk), File.state == "present"))
+        for item_id, query in shown():
+            present = query.where(item_id.in_(chunk), File.state == "present")
+            live |= set(session.scalars(present))
     return live
 
 
@@ -155,20 +164,38 @@ def _add_items(session: Session, pictures: Sequence[EncodedPicture]) -> dict[byt
     return {p.content_hash: item_id for p, item_id in zip(pictures, ids, strict=True)}
 
 
+def _add_frames(session: Session, frames: dict[int, FramePlace]) -> None:
+    """Write where those frames stand of which it is not known yet."""
+    known: set[int] = set()
+    for chunk in chunks(frames):
+        known |= set(session.scalars(select(Frame.item_id).where(Frame.item_id.in_(chunk))))
+    rows = [
+        {"item_id": item_id, "content_hash": place.video, "seconds": place.seconds}
+        for item_id, place in sorted(frames.items())
+        if item_id not in known
+    ]
+    if rows:
+        session.execute(insert(Frame), rows)
+
+
+def _frames_of(session: Session, videos: Collection[bytes]) -> set[int]:
+    found: set[int] = set()
+    for chunk in chunks(videos):
+        query = select(Frame.item_id).where(Frame.content_hash.in_(chunk))
+        found |= set(session.scalars(query))
+    return found
+
+
 def _records(
     session: Session, volume_id: int, changes: Sequence[FileChange]
 ) -> tuple[dict[str, int], set[int]]:
     """Records that already have a path of ``changes``, and the pictures these records show."""
-    by_path: dict[str, int] = {}
-    shown = set(_item_ids(session, File.id.in_([c.file_id for c in changes if c.file_id])))
-    query = select(File.relative_path, File.id, File.item_id).where(
-        File.volume_id == volume_id, File.relative_path.in_([c.relative_path for c in changes])
-    )
-    for path, file_id, item_id in session.execute(query):
-        by_path[path] = file_id
-        if item_id is not None:
-            shown.add(item_id)
-    return by_path, shown
+    paths = [change.relative_path for change in changes]
+    there = File.volume_id == volume_id, File.relative_path.in_(paths)
+    rows = session.execute(select(File.relative_path, File.id).where(*there))
+    by_path = {row[0]: row[1] for row in rows}
+    of_changes = File.id.in_([change.file_id for change in changes if change.file_id])
+    return by_path, _item_ids(session, of_changes) | _item_ids(session, *there)
 
 
 def _row(
@@ -192,6 +219,6 @@ def _row(
     return row if file_id is None else row | {"id": file_id}
 
 
-def _item_ids(session: Session, *where: Any) -> list[int]:
-    query = select(File.item_id).where(*where, File.item_id.is_not(None))
-    return [item_id for item_id in session.scalars(query) if item_id is not None]
+def _item_ids(session: Session, *where: Any) -> set[int]:
+    """The pictures, and the frames of the videos, that files show."""
+    return {i for _, query in shown() for i in session.scalars(query.where(*where))}

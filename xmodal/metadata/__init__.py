@@ -3,9 +3,23 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from xmodal.ingest.video import is_video, video_tags
 from xmodal.metadata.embedded import read_embedded
-from xmodal.metadata.facts import EXIF, IPTC, PNG, SIDECAR, SOURCES, XMP, Metadata, Told, merge
+from xmodal.metadata.facts import (
+    EXIF,
+    IPTC,
+    PNG,
+    SIDECAR,
+    SOURCES,
+    VIDEO,
+    XMP,
+    Metadata,
+    Told,
+    attempt,
+    merge,
+)
 from xmodal.metadata.sidecars import Neighbours, Sidecar, read_sidecars
+from xmodal.metadata.video import read_video_tags
 
 __all__ = [
     "EXIF",
@@ -14,6 +28,7 @@ __all__ = [
     "READER",
     "SIDECAR",
     "SOURCES",
+    "VIDEO",
     "XMP",
     "Metadata",
     "Sidecar",
@@ -29,7 +44,7 @@ READER = 1
 
 
 def read_metadata(path: str | Path) -> Metadata:
-    """All that is written about a picture, in it and beside it.
+    """All that is written about a picture or a video, in it and beside it.
 
     Broken metadata becomes a note; OSError is raised only where the file cannot be opened.
 
@@ -38,7 +53,10 @@ def read_metadata(path: str | Path) -> Metadata:
     """
     path = Path(path)
     with path.open("rb") as stream:
-        embedded = read_embedded(stream)
+        if is_video(path):
+            embedded = attempt("metadata", lambda: read_video_tags(video_tags(path)))
+        else:
+            embedded = read_embedded(stream)
     sidecars = Neighbours.in_folder(path.parent).of(path.name)
     return combine(embedded, sidecars, read_sidecars(path.parent, sidecars))
 

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 # Where a text was written, in the order in which sources are believed: a file beside the picture
 # was written by a person or a program that came after the camera.
-SIDECAR, EXIF, XMP, IPTC, PNG = "sidecar", "exif", "xmp", "iptc", "png"
-SOURCES = (SIDECAR, EXIF, XMP, IPTC, PNG)
+SIDECAR, EXIF, XMP, IPTC, PNG, VIDEO = "sidecar", "exif", "xmp", "iptc", "png", "video"
+SOURCES = (SIDECAR, EXIF, XMP, IPTC, PNG, VIDEO)
 
 
 class Told(NamedTuple):

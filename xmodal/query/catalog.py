@@ -17,6 +17,7 @@ from xmodal.store.models import (
     Capture,
     EncoderRecord,
     File,
+    Frame,
     HasherRecord,
     Item,
     ItemKeyword,
@@ -24,21 +25,23 @@ from xmodal.store.models import (
     Segment,
     Volume,
 )
+from xmodal.store.shown import shown
 
 TextSource = Literal["caption", "keyword", "vocabulary"]
 
 
-def paths_of(session: Session, ids: NDArray[np.int64]) -> dict[int, Path]:
-    """The path of each picture, the first in order where copies share its content."""
+def paths_of(session: Session, ids: Collection[int]) -> dict[int, Path]:
+    """The path of each picture, or of the video whose frame it is; where copies share its content,
+    the first in order."""
     found: dict[int, Path] = {}
-    for chunk in chunks(ids.tolist()):
-        rows = session.execute(
-            select(File.item_id, Volume.path, File.relative_path)
-            .join(Volume, Volume.id == File.volume_id)
-            .where(File.item_id.in_(chunk), File.state == "present")
-            .order_by(Volume.path.desc(), File.relative_path.desc())
-        )
-        found |= {cast(int, item): Path(volume) / relative for item, volume, relative in rows}
+    for chunk in chunks(ids):
+        for item_id, query in shown(Volume.path, File.relative_path):
+            rows = session.execute(
+                query.join(Volume, Volume.id == File.volume_id)
+                .where(item_id.in_(chunk), File.state == "present")
+                .order_by(Volume.path.desc(), File.relative_path.desc())
+            )
+            found |= {item: Path(volume) / relative for item, volume, relative in rows}
     return found
 
 
@@ -89,14 +92,16 @@ def describe(database: Database, check: bool) -> LibraryInfo:
                 Segment.hasher_id == (code.id if code else None), Segment.modality == "image"
             )
         )
+        # From the side of the frames: there may be a hundred million files, and no video.
+        present = exists().where(File.content_hash == Frame.content_hash, File.state == "present")
+        videos = count(Frame.content_hash.distinct(), present)
         return LibraryInfo(
             path=database.path,
             bytes=database.path.stat().st_size,
             volumes=[Path(path) for path in session.scalars(select(Volume.path))],
-            pictures=session.scalar(
-                select(func.count(func.distinct(File.item_id))).where(File.state == "present")
-            )
-            or 0,
+            pictures=count(File.item_id.distinct(), File.state == "present") - videos,
+            videos=videos,
+            frames=count(Frame.item_id, present),
             files={str(state): int(number) for state, number in files},
             captions=count(Caption.id),
             keywords=count(Keyword.id),

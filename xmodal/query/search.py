@@ -15,6 +15,7 @@ from xmodal.query.filters import allowed_items
 from xmodal.query.newest import newest
 from xmodal.query.ranking import Dropped, ReadFeatures, Searchable, Term, rank_terms
 from xmodal.query.terms import Clause, Filter, Meaning
+from xmodal.store.shown import with_frames
 
 Ids = NDArray[np.int64]
 # How far down a ranking chance is looked at, however few results are wanted: many fair matches
@@ -86,6 +87,8 @@ class PictureSearch:
         if not terms:
             ids = self._ids(()) if allowed is None else allowed
             return [Found(item, None, None) for item in self._newest(ids, k, dropped).tolist()]
+        if allowed is not None:
+            allowed = with_frames(self.session, allowed)
         ranking = rank_terms(
             terms, self.index(), "image", self.hasher, k,
             self.features if self.rank_features else None, allowed, dropped, CHANCE_DEPTH,

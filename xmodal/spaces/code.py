@@ -23,6 +23,7 @@ from xmodal.store.database import Database
 from xmodal.store.features import iter_features, read_features
 from xmodal.store.models import Caption, Feature, File, HasherRecord, Item, Keyword
 from xmodal.store.segments import SEGMENT_CODES, append_codes
+from xmodal.store.shown import shown
 
 DEFAULT_BITS = 128
 # Beyond this many pictures a rotation of at most 1024 bits no longer changes measurably.
@@ -154,17 +155,14 @@ def discard_unfinished(database: Database, encoder_id: int) -> None:
 def live_items(session: Session, modality: str, first: int, last: int) -> NDArray[np.int64]:
     """Ids from ``first`` to ``last`` of the items that a search may return, some repeated."""
     if modality == "image":
-        columns: list[Any] = [File.item_id]
-        condition = [File.state == "present"]
+        queries = [
+            query.where(item_id.between(first, last), File.state == "present")
+            for item_id, query in shown()
+        ]
     else:
-        columns, condition = [Caption.text_item_id, Keyword.text_item_id], []
-    found = [
-        np.fromiter(
-            session.scalars(select(column).where(column.between(first, last), *condition)), np.int64
-        )
-        for column in columns
-    ]
-    return np.concatenate(found)
+        columns = Caption.text_item_id, Keyword.text_item_id
+        queries = [select(column).where(column.between(first, last)) for column in columns]
+    return np.concatenate([np.fromiter(session.scalars(query), np.int64) for query in queries])
 
 
 def count_features(session: Session, encoder_id: int, kind: str) -> int:

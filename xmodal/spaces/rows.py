@@ -109,7 +109,10 @@ def announce(rows: Rows, notify: Callable[[str], None]) -> None:
 
 
 def present_pictures(session: Session, encoder_id: int) -> Ids:
-    """Ids of the pictures that a search may return, ascending."""
+    """Ids of the pictures that a search may return, ascending; of each video the first frame.
+
+    Its other frames resemble it: some would be asked about what others taught.
+    """
     found = session.scalars(
         select(Feature.item_id)
         .where(Feature.encoder_id == encoder_id)

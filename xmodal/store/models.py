@@ -105,6 +105,24 @@ class Item(Base):
     height: Mapped[int | None] = mapped_column(Integer)
 
 
+class Frame(Base):
+    """A frame of a video, which is an image item; ``shown.py`` leads from files to their frames.
+
+    The item of the first frame has the video's own content hash, so that ``file.item_id`` is that
+    one; those of the others have a hash of the video's and the time. It is written last: a video
+    whose first frame has a feature has all of its features.
+    """
+
+    __tablename__ = "frame"
+    __table_args__ = (Index("ix_frame_content_hash", "content_hash"),)
+
+    item_id: Mapped[int] = mapped_column(
+        ForeignKey("item.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    content_hash: Mapped[bytes] = mapped_column(LargeBinary(16))  # of the video
+    seconds: Mapped[float] = mapped_column(Double)  # from the beginning
+
+
 class Caption(Base):
     """A sentence that belongs to a picture; the sentence itself is a text item."""
 
