@@ -19,8 +19,13 @@ COUNTS = ("indexed", "unchanged", "moved", "removed", "failed")
 def index(
     context: typer.Context,
     paths: Annotated[
-        list[Path], typer.Argument(metavar="PATH", help="Folders, or single pictures.")
-    ],
+        list[Path] | None,
+        typer.Argument(
+            metavar="PATH",
+            help="Folders, or single pictures. Default: every folder the library knows.",
+            show_default=False,
+        ),
+    ] = None,
     captions: Annotated[
         Path | None,
         typer.Option(
@@ -56,6 +61,7 @@ def index(
     \b
     Examples:
       xmodal index ~/Photos
+      xmodal index
       xmodal index ~/Photos --captions words.csv
       xmodal index ~/Photos --encoder bundled --offline
 
@@ -72,7 +78,7 @@ def index(
         try:
             with show_progress() as progress:
                 report = opened.index(
-                    paths,
+                    paths or [],
                     captions=captions,
                     encoder=encoder,
                     add_encoder=add_encoder,
