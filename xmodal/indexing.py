@@ -45,9 +45,13 @@ class Indexer:
         captions: Path | None = None,
         encoder: str | None = None,
         add_encoder: bool = False,
+        empty: bool = False,
         progress: OnProgress | None = None,
     ) -> IndexReport:
-        """What :meth:`Library.index <xmodal.library.Library.index>` does with these folders."""
+        """What :meth:`Library.index <xmodal.library.Library.index>` does with these folders.
+
+        With ``empty`` a folder without any picture is no mistake.
+        """
         started = time.monotonic()
         table = read_captions(captions) if captions is not None else None
         database = self.open_database()
@@ -70,7 +74,7 @@ class Indexer:
                             counts=counts,
                         )
                     except NothingThereError as nothing:
-                        counts.notes.append(_note_absence(database, root, nothing))
+                        counts.notes.append(_note_absence(database, root, nothing, empty))
                 if table is not None:
                     told = attach_captions(
                         database, table, chosen, space.id, code, root=roots[0][0], progress=progress
@@ -102,13 +106,15 @@ def find_roots(database: Database | None, paths: Sequence[str | Path]) -> list[R
     return list(roots_of(paths, known))
 
 
-def _note_absence(database: Database, root: Path, nothing: NothingThereError) -> str:
+def _note_absence(database: Database, root: Path, nothing: NothingThereError, empty: bool) -> str:
     """What to say of a folder with nothing in it, whose pictures are offline from now on.
 
-    Raises ``nothing`` where no picture of it is known.
+    Raises ``nothing`` where no picture of it is known, unless it may be ``empty``.
     """
     with database.transaction() as session:
         away = take_offline(session, scopes_of(session, Path(os.path.realpath(root))))
-    if not away:
+    if not away and not empty:
         raise nothing
+    if not away:
+        return str(nothing)
     return f"{nothing}; the {away:,} pictures known there are offline until it is back"

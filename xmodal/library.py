@@ -1,7 +1,7 @@
 """Library: the one door to a photo library; the CLI parses, calls it and prints."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -16,7 +16,7 @@ from xmodal.encoders.background import Background, load_background
 from xmodal.encoders.base import Features
 from xmodal.errors import LibraryError, UsageError
 from xmodal.hamming import HammingIndex
-from xmodal.indexing import Indexer, find_roots
+from xmodal.indexing import Indexer, Root, find_roots
 from xmodal.ingest.decode import decode_image
 from xmodal.ingest.report import Progress
 from xmodal.query import rank
@@ -136,6 +136,35 @@ class Library:
             )
         finally:
             self._indexes = None
+
+    def watch(
+        self,
+        paths: Sequence[str | Path] = (),
+        encoder: str | None = None,
+        settle: float = 2.0,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> Iterator[IndexReport]:
+        """Index folders (default: all that the library knows), then follow what changes in them.
+
+        The first report is that of the whole run, each further one that of a batch of changes. A
+        file is read when it has not changed for ``settle`` seconds. Between batches other processes
+        may write; while they do, changes wait, and ``notify`` is told once. A folder may vanish and
+        come back. This never ends by itself: leave the loop, or catch KeyboardInterrupt.
+
+        Raises UsageError for a path that is not a folder and none of the library's.
+        """
+        from xmodal.watching import Follower
+
+        def run(roots: Sequence[Root]) -> IndexReport:
+            try:
+                return self._indexer(encoder).run(
+                    roots, encoder=encoder, empty=True, progress=progress
+                )
+            finally:
+                self._indexes = None
+
+        roots = find_roots(self._database, paths)
+        yield from Follower(run, roots, self.path, self._notify, settle).reports()
 
     def search(
         self,
