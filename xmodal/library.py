@@ -17,7 +17,7 @@ from xmodal.encoders.background import Background, load_background
 from xmodal.encoders.base import Features
 from xmodal.errors import LibraryError, UsageError
 from xmodal.hamming import HammingIndex
-from xmodal.indexing import Indexer, Root, find_roots
+from xmodal.indexing import Root, find_roots, index_paths
 from xmodal.ingest.decode import decode_image
 from xmodal.ingest.report import Progress, PurgeReport
 from xmodal.query import rank
@@ -305,9 +305,11 @@ class Library:
                 self._database = Database.open(self.path, create=True)
             return self._database
 
-        indexer = Indexer(open_database, self._load_encoder, self._background)
         try:
-            return indexer.run(roots, encoder=encoder, **options)
+            return index_paths(
+                open_database, self._load_encoder, self._background,
+                roots, encoder=encoder, **options,
+            )  # fmt: skip
         finally:
             self._indexes = None
 
