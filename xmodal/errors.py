@@ -23,6 +23,10 @@ class QueryError(UsageError):
         self.position = position
 
 
+class NothingThereError(UsageError):
+    """A folder to be indexed is not there, cannot be read or holds no pictures."""
+
+
 class LibraryError(XmodalError):
     """The library file cannot be used: not a library, too new, locked or damaged."""
 

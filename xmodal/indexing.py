@@ -1,43 +1,49 @@
 """An index run from end to end: the folders, a captions file, waiting texts, the code renewed."""
 
+import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from xmodal.encoders import Encoder
 from xmodal.encoders.background import Background
-from xmodal.errors import IndexInterrupted
+from xmodal.errors import IndexInterrupted, NothingThereError
 from xmodal.ingest.attach import attach_captions, encode_waiting_texts
 from xmodal.ingest.captions import read_captions
 from xmodal.ingest.pipeline import OnProgress, index_volume
 from xmodal.ingest.report import IndexCounts, first_notes
-from xmodal.ingest.scope import existing_roots
+from xmodal.ingest.saving import take_offline
+from xmodal.ingest.scope import roots_of, scopes_of
 from xmodal.results import IndexReport
 from xmodal.spaces.calibration import renew_calibration
 from xmodal.spaces.code import ensure_code, renew_code
 from xmodal.spaces.space import make_default, space_for_indexing
 from xmodal.store.database import Database
 from xmodal.store.segments import merge_segments
+from xmodal.store.volumes import volume_places
+
+# A folder, and what is meant of it: None for all of it.
+Root = tuple[Path, Iterable[Path] | None]
 
 
 def index_paths(
     open_database: Callable[[], Database],
     load_encoder: Callable[[str], Encoder],
     load_background: Callable[[Encoder], Background],
-    paths: Sequence[str | Path],
+    roots: Sequence[Root],
     *,
     captions: Path | None = None,
     encoder: str | None = None,
     add_encoder: bool = False,
+    empty: bool = False,
     progress: OnProgress | None = None,
 ) -> IndexReport:
     """What :meth:`Library.index <xmodal.library.Library.index>` does, with what it documents.
 
     ``open_database`` is called when paths and captions are known to be there, so that a wrong
-    argument leaves no file behind.
+    argument leaves no file behind. With ``empty`` a folder without any picture is no mistake.
     """
     started = time.monotonic()
-    roots = existing_roots(paths)
     table = read_captions(captions) if captions is not None else None
     database = open_database()
     counts = IndexCounts()
@@ -47,16 +53,19 @@ def index_paths(
         code = ensure_code(database, space.id, background)
         try:
             for root, only in roots:
-                index_volume(
-                    database,
-                    root,
-                    chosen,
-                    space.id,
-                    code,
-                    only=only,
-                    progress=progress,
-                    counts=counts,
-                )
+                try:
+                    index_volume(
+                        database,
+                        root,
+                        chosen,
+                        space.id,
+                        code,
+                        only=only,
+                        progress=progress,
+                        counts=counts,
+                    )
+                except NothingThereError as nothing:
+                    counts.notes.append(_note_absence(database, root, nothing, empty))
             if table is not None:
                 told = attach_captions(
                     database, table, chosen, space.id, code, root=roots[0][0], progress=progress
@@ -75,3 +84,29 @@ def index_paths(
             report = IndexReport.of(counts, time.monotonic() - started)
             raise IndexInterrupted(report) from interrupt
     return IndexReport.of(counts, time.monotonic() - started)
+
+
+def find_roots(database: Database | None, paths: Sequence[str | Path]) -> list[Root]:
+    """The folders that ``paths`` mean; without any, all that the library knows.
+
+    UsageError for a path that is not there, unless the library knows pictures of it.
+    """
+    known: list[Path] = []
+    if database is not None:
+        with database.session() as session:
+            known = list(volume_places(session).values())
+    return list(roots_of(paths, known))
+
+
+def _note_absence(database: Database, root: Path, nothing: NothingThereError, empty: bool) -> str:
+    """What to say of a folder with nothing in it, whose pictures are offline from now on.
+
+    Raises ``nothing`` where no picture of it is known, unless it may be ``empty``.
+    """
+    with database.transaction() as session:
+        away = take_offline(session, scopes_of(session, Path(os.path.realpath(root))))
+    if not away and not empty:
+        raise nothing
+    if not away:
+        return str(nothing)
+    return f"{nothing}; the {away:,} pictures known there are offline until it is back"

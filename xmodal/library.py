@@ -1,11 +1,11 @@
 """Library: the one door to a photo library; the CLI parses, calls it and prints."""
 
 import os
-from collections.abc import Callable, Sequence
-from functools import cache
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache, partial
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from PIL import Image
@@ -16,9 +16,9 @@ from xmodal.encoders.background import Background, load_background
 from xmodal.encoders.base import Features
 from xmodal.errors import LibraryError, UsageError
 from xmodal.hamming import HammingIndex
-from xmodal.indexing import index_paths
+from xmodal.indexing import Root, find_roots, index_paths
 from xmodal.ingest.decode import decode_image
-from xmodal.ingest.report import Progress
+from xmodal.ingest.report import Progress, PurgeReport
 from xmodal.ingest.video import is_video
 from xmodal.query.catalog import TextSource, describe, texts_of
 from xmodal.query.folding import nearest_pictures
@@ -114,40 +114,59 @@ class Library:
 
     def index(
         self,
-        paths: Sequence[str | Path],
+        paths: Sequence[str | Path] = (),
         captions: str | Path | None = None,
         encoder: str | None = None,
         add_encoder: bool = False,
         progress: Callable[[Progress], None] | None = None,
     ) -> IndexReport:
-        """Bring the library up to date with folders, or single pictures and videos.
+        """Bring the library up to date with folders, or single pictures and videos; without any,
+        with every folder it knows.
+
+        Pictures of a known folder that is not there, or empty, are marked offline: searches find
+        them, as not ``available``, and the next run after it is back has nothing to decode.
 
         ``captions`` is a CSV file with the columns ``file``, ``caption`` and ``keywords`` (``;``
         between keywords). ``encoder`` is needed once, by default ``auto``; another feature space
         than the library's is refused unless ``add_encoder`` asks for it. Raises UsageError for
-        paths that do not exist or hold no pictures, LibraryBusyError when another process writes,
-        and IndexInterrupted on Ctrl-C, after what was encoded has been committed.
+        unknown paths that do not exist or hold no pictures, LibraryBusyError when another process
+        writes, and IndexInterrupted on Ctrl-C, after what was encoded has been committed.
         """
+        return self._index(
+            encoder,
+            find_roots(self._database, paths),
+            captions=None if captions is None else Path(captions),
+            add_encoder=add_encoder,
+            progress=progress,
+        )
 
-        def open_database() -> Database:
-            if self._database is None:
-                self._load_encoder(encoder or "auto")  # an unknown name must leave no file behind
-                self._database = Database.open(self.path, create=True)
-            return self._database
+    def watch(
+        self,
+        paths: Sequence[str | Path] = (),
+        encoder: str | None = None,
+        settle: float = 2.0,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> Iterator[IndexReport]:
+        """Index folders (default: all that the library knows), then follow what changes in them.
 
-        try:
-            return index_paths(
-                open_database,
-                self._load_encoder,
-                self._background,
-                paths,
-                captions=None if captions is None else Path(captions),
-                encoder=encoder,
-                add_encoder=add_encoder,
-                progress=progress,
-            )
-        finally:
-            self._indexes = None
+        The first report is that of the whole run, each further one that of a batch of changes. A
+        file is read when it has not changed for ``settle`` seconds. While another process writes,
+        changes wait. This never ends by itself: leave the loop, or catch KeyboardInterrupt.
+
+        Raises UsageError for a path that is not a folder and none of the library's.
+        """
+        from xmodal.watching import Follower
+
+        roots = find_roots(self._database, paths)
+        run = partial(self._index, encoder, empty=True, progress=progress)
+        yield from Follower(run, roots, self.path, self._notify, settle).reports()
+
+    def purge(self, folders: Sequence[str | Path] = (), dry_run: bool = False) -> PurgeReport:
+        """Remove records of missing files, or of all in ``folders``; see ``ingest.purge.purge``."""
+        from xmodal.ingest.purge import purge
+
+        self._indexes = None
+        return purge(self._existing_database(), folders, dry_run=dry_run, notify=self._notify)
 
     def search(
         self,
@@ -306,6 +325,21 @@ class Library:
             return check_up(
                 self._existing_database(), lambda space: self._background(self._encoder(space)),
                 repair=repair, files=files, progress=progress,
+            )  # fmt: skip
+        finally:
+            self._indexes = None
+
+    def _index(self, encoder: str | None, roots: Sequence[Root], **options: Any) -> IndexReport:
+        def open_database() -> Database:
+            if self._database is None:
+                self._load_encoder(encoder or "auto")  # an unknown name must leave no file behind
+                self._database = Database.open(self.path, create=True)
+            return self._database
+
+        try:
+            return index_paths(
+                open_database, self._load_encoder, self._background,
+                roots, encoder=encoder, **options,
             )  # fmt: skip
         finally:
             self._indexes = None

@@ -17,6 +17,7 @@ class SearchResult:
     the query asks for facts alone, and nothing was compared. ``sure`` is whether chance does not
     explain the match, and true where nothing was compared.
     ``seconds`` is when the frame is shown, from the beginning of the video; None for a picture.
+    ``available`` is false where the drive was away when it was last indexed.
     """
 
     rank: int
@@ -26,6 +27,7 @@ class SearchResult:
     chance: float | None = None
     sure: bool = True
     seconds: float | None = None
+    available: bool = True
 
     @property
     def measured(self) -> str:

@@ -64,7 +64,7 @@ def test_search_json_has_exactly_the_documented_fields(run: Run, indexed: Path) 
     assert [record["rank"] for record in records] == [1, 2, 3]
     for record in records:
         assert list(record) == [
-            *("rank", "path", "distance", "score", "chance", "sure", "seconds"),
+            *("rank", "path", "distance", "score", "chance", "sure", "seconds", "available"),
         ]
         assert record["seconds"] is None
         assert Path(record["path"]).is_file()

@@ -24,7 +24,7 @@ from xmodal.ingest.captions import read_captions
 from xmodal.ingest.report import CaptionCounts, IndexCounts, Progress
 from xmodal.store.database import Database
 from xmodal.store.loading import load_codes
-from xmodal.store.models import EncoderRecord, File, Frame, HasherRecord
+from xmodal.store.models import LIVE, EncoderRecord, File, Frame, HasherRecord
 
 BITS = 64
 
@@ -82,9 +82,9 @@ class ToyRoom:
         return sorted(int(i) for ids, _ in stored.batches for i in ids)
 
     def live(self) -> list[int]:
-        """The item ids that a present file shows, as a picture or as a frame."""
+        """The item ids that a file shows which is present or offline, as picture or as frame."""
         with self.database.session() as session:
-            present = File.state == "present"
+            present = File.state.in_(LIVE)
             own = set(session.scalars(select(File.item_id).where(present)))
             videos = select(File.content_hash).where(present)
             own |= set(session.scalars(select(Frame.item_id).where(Frame.content_hash.in_(videos))))

@@ -16,6 +16,7 @@ from xmodal.cli.index import index
 from xmodal.cli.info import info
 from xmodal.cli.options import LibraryFile, Offline, Shared
 from xmodal.cli.output import note, point, prepare_streams, stop_writing
+from xmodal.cli.purge import purge
 from xmodal.cli.query_command import QueryCommand
 from xmodal.cli.search import search
 from xmodal.cli.train import train
@@ -99,5 +100,8 @@ def program(
     context.obj = Shared(library, offline)
 
 
-for command in (index, search, annotate, train, tune, evaluate, info, doctor, benchmark, demo):
+for command in (
+    *(index, search, annotate, train, tune, evaluate),
+    *(info, doctor, purge, benchmark, demo),
+):
     app.command(cls=QueryCommand if command is search else None)(command)

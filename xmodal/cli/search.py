@@ -87,7 +87,8 @@ def search(
     On a terminal this prints a table, in a pipe tab-separated lines: rank, matches expected by
     chance, score (higher is nearer), distance of the codes in bits, path, and, of a video, the
     seconds at which its best frame is shown. With --json the fields are rank, path, distance,
-    score, chance, sure and seconds (null for a picture). Chance, score and distance are empty
+    score, chance, sure, seconds (null for a picture) and available (false on a drive that was
+    away when it was last indexed). Chance, score and distance are empty
     (null) where only facts were asked for; the newest pictures come first then. Exit code 1 means
     that nothing matches.
     """
@@ -110,6 +111,8 @@ def search(
             print_json(result)
     elif results:
         print_table(COLUMNS, [(*_figures(result), _place(result)) for result in results], right=4)
+    if away := sum(not result.available for result in results):
+        note(f"{away} of these are on a drive that was away when it was last indexed")
     if not results and found:
         nearest = ", ".join(str(result.path) for result in found[:NEAREST])
         note(f"nothing in this library matches; the nearest are {nearest} (--all shows them)")

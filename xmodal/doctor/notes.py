@@ -11,7 +11,7 @@ from xmodal.doctor.records import unread_files
 from xmodal.ingest.words import in_use
 from xmodal.spaces.space import spaces
 from xmodal.store.database import Database
-from xmodal.store.models import Feature, File, Frame, Item
+from xmodal.store.models import LIVE, Feature, File, Frame, Item
 
 
 def notes(database: Database, session: Session) -> Iterator[str]:
@@ -19,7 +19,7 @@ def notes(database: Database, session: Session) -> Iterator[str]:
     unread = _count(session, File.id, unread_files())
     if unread:
         yield f"{some(unread, 'file')} will be read again by the next `xmodal index`"
-    shown = exists().where(File.item_id == Item.id, File.state == "present")
+    shown = exists().where(File.item_id == Item.id, File.state.in_(LIVE))
     for space in spaces(session):
         encoded = exists().where(Feature.encoder_id == space.id, Feature.item_id == Item.id)
         pictures = _count(session, Item.id, Item.kind == "image", shown, ~encoded)

@@ -15,13 +15,13 @@ from xmodal.ingest.coding import Coder, CodeSpace
 from xmodal.ingest.decode import decoder_versions
 from xmodal.ingest.reading import Reader, Reading
 from xmodal.ingest.report import Failure, IndexCounts, Progress
-from xmodal.ingest.saving import EncodedPicture, FileChange, forget_files, save_batch
+from xmodal.ingest.saving import EncodedPicture, FileChange, forget_files, save_batch, set_state
 from xmodal.ingest.scope import KnownFile, Scope, known_files, open_scope
-from xmodal.ingest.survey import find_pictures, must_describe, must_read, vanished
+from xmodal.ingest.survey import find_pictures, must_describe, must_read, removed, vanished
 from xmodal.ingest.video import WITHOUT_PYAV, is_video, pyav_version
 from xmodal.ingest.walk import FoundFile
 from xmodal.store.database import Database
-from xmodal.store.models import Feature, Frame, Item
+from xmodal.store.models import LIVE, Feature, Frame, Item
 
 OnProgress = Callable[[Progress], None]
 
@@ -44,28 +44,35 @@ def index_volume(
     progress: OnProgress | None = None,
     counts: IndexCounts | None = None,
 ) -> IndexCounts:
-    """Bring the library up to date with the folder ``root``, or with the files ``only`` below it.
+    """Bring the library up to date with the folder ``root``, or with what ``only`` names below it:
+    files and folders, also such that are no longer there.
 
     Files whose size and time are unchanged cost one ``stat``; content that is known costs a
     hash; the rest is decoded in processes while the encoder works, and committed in small batches.
     Files that vanished are marked missing and their pictures lose their codes, but never all
-    of a folder's: a drive that is not mounted must not empty the library. The caller holds
+    of a folder's: a drive that is not mounted must not empty the library, its files are marked
+    offline and still found. The caller holds
     ``database.writer()``. ``counts`` grows with each commit; after an interrupt or an error
     what was encoded is committed first, then it is raised again.
 
-    Raises UsageError when ``root`` does not exist or holds no pictures.
+    Raises NothingThereError when ``root`` does not exist or holds no pictures.
     """
     counts = IndexCounts() if counts is None else counts
-    found, unread = find_pictures(root, only, counts)
+    named = None if only is None else list(only)
+    found, unread = find_pictures(root, named, counts)
     with database.transaction() as session:
-        scope = open_scope(session, Path(os.path.realpath(root)))
+        scope = open_scope(session, Path(os.path.realpath(root)), counts.notes)
         if scope.prefix:
             found = [f._replace(relative_path=scope.prefix + f.relative_path) for f in found]
-        names = None if only is None else [file.relative_path for file in found]
+            unread = [scope.prefix + path for path in unread]
+        names = None
+        if named is not None:
+            names = [scope.prefix + path.relative_to(root).as_posix() for path in named]
         known = known_files(session, scope, encoder_id, names)
 
     pending: list[FoundFile] = []
     same: dict[str, bytes] = {}
+    back: list[int] = []  # on a drive that was away
     lost = dict(known)
     for file in found:
         record = lost.pop(file.relative_path, None)
@@ -78,17 +85,25 @@ def index_volume(
             counts.failures.append(Failure(scope.path(file.relative_path), record.reason or ""))
         else:
             counts.unchanged += 1
+            if record.state == "offline":
+                back.append(record.id)
 
     run = _Run(database, scope, encoder, CodeSpace(encoder_id, coder), counts, known, lost)
     run.watch(progress, len(found), len(found) - len(pending))
+    if back:
+        with database.transaction() as session:
+            set_state(session, back, "present")
     if pending:
         run.read(pending, same)
-    if only is None:
-        gone = vanished(scope, known, lost, [scope.prefix + path for path in unread], counts)
-        if gone:
-            with database.transaction() as session:
-                forget_files(session, run.space, [record.id for record in gone])
-            counts.removed += sum(record.state == "present" for record in gone)
+    if named is None:
+        deleted, away = vanished(scope, known, lost, unread, counts)
+    else:
+        deleted, away = removed(root, lost, unread)
+    if deleted or away:
+        with database.transaction() as session:
+            forget_files(session, run.space, [record.id for record in deleted])
+            set_state(session, [r.id for r in away if r.state == "present"], "offline")
+        counts.removed += sum(record.state in LIVE for record in deleted)
     return counts
 
 
@@ -203,7 +218,7 @@ class _Run:
             self._change(reading)
         else:
             record = self._known.get(file.relative_path)
-            if record and record.state == "present" and record.content_hash == reading.content_hash:
+            if record and record.state in LIVE and record.content_hash == reading.content_hash:
                 counts.unchanged += 1
             else:
                 counts.moved += 1

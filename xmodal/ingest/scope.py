@@ -6,15 +6,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from sqlalchemy import delete, literal, select, update
+from sqlalchemy import ColumnElement, and_, delete, func, literal, or_, select, update
 from sqlalchemy.orm import Session
 
 from xmodal.errors import UsageError
 from xmodal.store.models import Feature, File, PathText, Volume
+from xmodal.store.volumes import moved_volume, settle_volumes, volume_places, way_from_library
 
 T = TypeVar("T")
 # Values in one IN (…): far below what any database takes, large enough to be worth the query.
 CHUNK = 500
+# Paths in one condition, each of which may be a folder.
+_TERMS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,15 @@ class Scope:
 
     def path(self, relative_path: str) -> Path:
         return self.volume / relative_path
+
+    def files(self) -> ColumnElement[bool]:
+        """The condition that a file belongs to it."""
+        inside = File.volume_id == self.volume_id
+        if not self.prefix:
+            return inside
+        # LIKE would ignore case in some databases.
+        start = func.substr(File.relative_path, 1, len(self.prefix), type_=PathText)
+        return and_(inside, start == self.prefix)
 
 
 class KnownFile(NamedTuple):
@@ -56,42 +68,62 @@ def chunks(values: Collection[T], size: int = CHUNK) -> Iterator[Sequence[T]]:
         yield listed[start : start + size]
 
 
-def open_scope(session: Session, root: Path) -> Scope:
+def scopes_of(session: Session, folder: Path) -> list[Scope]:
+    """What the library knows in a folder (absolute, links resolved): the innermost volume that
+    holds it, or else each volume inside it.
+    """
+    places = volume_places(session)
+    around = [(path, i) for i, path in places.items() if folder.is_relative_to(path)]
+    if around:
+        path, volume_id = max(around, key=lambda place: len(place[0].parts))
+        return [Scope(volume_id, path, _prefix(folder, path))]
+    return [Scope(i, path, "") for i, path in places.items() if path.is_relative_to(folder)]
+
+
+def open_scope(session: Session, root: Path, notes: list[str]) -> Scope:
     """The scope of ``root`` (absolute, links resolved), in the volume that it belongs to.
 
     A folder inside a known volume is a part of that volume. A folder around known volumes
-    becomes their common volume, and their files get paths relative to it; otherwise a new
-    volume begins.
+    becomes their common volume, and their files get paths relative to it. A folder with the files
+    of a volume that are no longer where they were is that volume, moved. Otherwise a new volume
+    begins. ``notes`` receives a sentence for each volume that moved.
     """
-    known = {Path(volume.path): volume.id for volume in session.scalars(select(Volume))}
-    for path, volume_id in known.items():
-        if root.is_relative_to(path):
-            return Scope(volume_id, path, _prefix(root, path))
-    volume = Volume(path=str(root))
+    notes += settle_volumes(session)
+    scopes = scopes_of(session, root)
+    if len(scopes) == 1 and root.is_relative_to(scopes[0].volume):
+        return scopes[0]
+    way = way_from_library(session, root)
+    if not scopes and (moved := moved_volume(session, root)) is not None:
+        notes.append(f"{root}: the pictures that were in {moved.path}; the library follows them")
+        moved.path, moved.from_library = str(root), way
+        return Scope(moved.id, root, "")
+    volume = Volume(path=str(root), from_library=way)
     session.add(volume)
     session.flush()
+    known = {scope.volume: scope.volume_id for scope in scopes}
     absorbed = []
     for path, volume_id in sorted(known.items()):
-        if path.is_relative_to(root):
-            prefix = _prefix(path, root)
-            absorbed.append(prefix)
-            session.execute(
-                update(File)
-                .where(File.volume_id == volume_id)
-                .values(
-                    volume_id=volume.id,
-                    relative_path=literal(prefix, PathText) + File.relative_path,
-                )
-                .execution_options(synchronize_session=False)
+        prefix = _prefix(path, root)
+        absorbed.append(prefix)
+        session.execute(
+            update(File)
+            .where(File.volume_id == volume_id)
+            .values(
+                volume_id=volume.id,
+                relative_path=literal(prefix, PathText) + File.relative_path,
             )
-            session.execute(delete(Volume).where(Volume.id == volume_id))
+            .execution_options(synchronize_session=False)
+        )
+        session.execute(delete(Volume).where(Volume.id == volume_id))
     return Scope(volume.id, root, "", tuple(absorbed))
 
 
 def known_files(
     session: Session, scope: Scope, encoder_id: int, only: Sequence[str] | None = None
 ) -> dict[str, KnownFile]:
-    """The records below the scope, or of the paths ``only``, by path relative to the volume."""
+    """The records below the scope, or those at and below the paths ``only``, by path relative to
+    the volume.
+    """
     query = (
         select(
             File.id,
@@ -113,7 +145,7 @@ def known_files(
         inside = File.relative_path.startswith(scope.prefix, autoescape=True)
         queries = [query.where(inside) if scope.prefix else query]
     else:
-        queries = [query.where(File.relative_path.in_(chunk)) for chunk in chunks(only)]
+        queries = [query.where(or_(*map(_at_or_below, chunk))) for chunk in chunks(only, _TERMS)]
     files = (KnownFile._make(row) for each in queries for row in session.execute(each))
     # LIKE ignores case in some databases.
     return {
@@ -121,18 +153,29 @@ def known_files(
     }
 
 
+def _at_or_below(path: str) -> ColumnElement[bool]:
+    # An index finds a range, and "0" is what follows "/".
+    below = and_(File.relative_path > path + "/", File.relative_path < path + "0")
+    return or_(File.relative_path == path, below)
+
+
 def _prefix(inner: Path, outer: Path) -> str:
     relative = inner.relative_to(outer).as_posix()
     return "" if relative == os.curdir else relative + "/"
 
 
-def existing_roots(paths: Sequence[str | Path]) -> list[tuple[Path, list[Path] | None]]:
+def roots_of(
+    paths: Sequence[str | Path], known: Collection[Path]
+) -> list[tuple[Path, list[Path] | None]]:
     """Each root to walk, with the single pictures meant where a path is a file, not a folder.
 
-    UsageError for no path at all, and for one that does not exist.
+    Without ``paths`` these are the ``known`` volumes. UsageError where there are none, and for a
+    path that does not exist and never held pictures of the library.
     """
     if not paths:
-        raise UsageError("name at least one folder or picture to index")
+        if not known:
+            raise UsageError("name at least one folder or picture to index")
+        return [(volume, None) for volume in known]
     roots: dict[Path, list[Path] | None] = {}
     for given in paths:
         path = Path(os.path.abspath(Path(given).expanduser()))
@@ -141,6 +184,13 @@ def existing_roots(paths: Sequence[str | Path]) -> list[tuple[Path, list[Path] |
         elif path.is_file():
             if (single := roots.setdefault(path.parent, [])) is not None:
                 single.append(path)
+        elif _is_of(Path(os.path.realpath(path)), known):
+            roots[path] = None
         else:
             raise UsageError(f"{path}: no such file or folder")
     return list(roots.items())
+
+
+def _is_of(path: Path, volumes: Collection[Path]) -> bool:
+    """Whether the path may be that of a drive that is away, as far as names tell."""
+    return any(path.is_relative_to(v) or v.is_relative_to(path) for v in volumes)

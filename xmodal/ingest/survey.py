@@ -1,15 +1,19 @@
 """What a walk tells about known files: which are new, which must be read, which are gone."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
-from xmodal.errors import UsageError
+from xmodal.errors import NothingThereError
 from xmodal.ingest.decode import decoder_versions, picture_suffixes
 from xmodal.ingest.report import Failure, IndexCounts
 from xmodal.ingest.scope import KnownFile, Scope
-from xmodal.ingest.walk import FoundFile, walk
+from xmodal.ingest.walk import FoundFile, OnError, walk
 from xmodal.metadata import READER
 from xmodal.metadata.sidecars import Neighbours
+from xmodal.store.models import LIVE
+
+_STAYS = "what is indexed from it stays in the library"
 
 
 def find_pictures(
@@ -17,8 +21,9 @@ def find_pictures(
 ) -> tuple[list[FoundFile], list[str]]:
     """The picture files below ``root``, or just ``only``, and the places that cannot be read.
 
-    Both are relative to ``root``; what cannot be read is added to the failures of ``counts``.
-    Raises UsageError when there is nothing, so that nothing is taken for deleted.
+    Both are relative to ``root``; what cannot be read is added to the failures of ``counts``. Of
+    ``only``, folders are walked and what is not there is left out. Raises NothingThereError when
+    there is nothing, so that nothing is taken for deleted.
     """
     unread: list[str] = []
 
@@ -29,27 +34,39 @@ def find_pictures(
             unread.append(relative_path)
 
     if not root.is_dir():
-        raise UsageError(f"{root}: no such folder; what is indexed from it stays in the library")
+        raise NothingThereError(f"{root}: no such folder; {_STAYS}")
     if only is not None:
-        return _named(root, only), unread
+        return list(_named(root, only, cannot_read)), unread
     found = list(walk(root, cannot_read))
     if not found:
         why = counts.failures[-1].reason if unread else f"holds no pictures ({_suffixes()})"
-        raise UsageError(f"{root}: {why}; what is indexed from it stays in the library")
+        raise NothingThereError(f"{root}: {why}; {_STAYS}")
     return found, unread
 
 
-def _named(root: Path, paths: Iterable[Path]) -> list[FoundFile]:
+def _named(root: Path, paths: Iterable[Path], on_error: OnError) -> Iterator[FoundFile]:
     folders: dict[Path, Neighbours] = {}
-    found = []
     for path in paths:
-        status = path.stat()
+        relative = path.relative_to(root).as_posix()
+        if path.is_dir():
+            yield from _walk_inner(path, relative, on_error)
+            continue
+        try:
+            status = path.stat()
+        except FileNotFoundError:
+            continue
         if path.parent not in folders:
             folders[path.parent] = Neighbours.in_folder(path.parent)
         sidecars = folders[path.parent].of(path.name)
-        relative = path.relative_to(root).as_posix()
-        found.append(FoundFile(relative, status.st_size, status.st_mtime_ns, sidecars))
-    return found
+        yield FoundFile(relative, status.st_size, status.st_mtime_ns, sidecars)
+
+
+def _walk_inner(folder: Path, prefix: str, on_error: OnError) -> Iterator[FoundFile]:
+    def cannot_read(inner: str, error: OSError) -> None:
+        on_error(f"{prefix}/{inner}" if inner else prefix, error)
+
+    for file in walk(folder, cannot_read):
+        yield file._replace(relative_path=f"{prefix}/{file.relative_path}")
 
 
 def _suffixes() -> str:
@@ -58,7 +75,7 @@ def _suffixes() -> str:
 
 def must_describe(record: KnownFile, file: FoundFile) -> bool:
     """Whether what is written in or beside a file that need not be read otherwise may be new."""
-    if record.state != "present":
+    if record.state not in LIVE:
         return False
     sidecars = [list(sidecar) for sidecar in file.sidecars]
     return record.metadata_reader != READER or (record.sidecars or []) != sidecars
@@ -70,7 +87,14 @@ def must_read(record: KnownFile, file: FoundFile) -> bool:
         return True
     if record.state == "failed":
         return record.decoder != decoder_versions()
-    return record.state != "present" or not record.encoded
+    return record.state not in LIVE or not record.encoded
+
+
+class Lost(NamedTuple):
+    """Records whose files were not found: deleted, or away with the drive they lie on."""
+
+    deleted: list[KnownFile]
+    away: list[KnownFile]
 
 
 def vanished(
@@ -79,26 +103,48 @@ def vanished(
     lost: dict[str, KnownFile],
     unread: Sequence[str],
     counts: IndexCounts,
-) -> list[KnownFile]:
-    """The records to mark missing: not found, and not merely out of reach.
+) -> Lost:
+    """What a walk of the whole scope did not find, and not because it is out of reach.
 
     Where nothing is left of what was known below the folder, or below a former volume, it is
     more likely that a drive is not mounted than that everything was deleted.
     """
-    gone = [record for record in lost.values() if record.state in ("present", "failed")]
-    if unread:
-        below = tuple(path and path + "/" for path in unread)
-        gone = [
-            r for r in gone if not (r.relative_path in unread or r.relative_path.startswith(below))
-        ]
+    gone = _in_reach(lost, unread)
+    away: list[KnownFile] = []
     for prefix in (*scope.absorbed, scope.prefix):
-        inside = [r for r in gone if r.state == "present" and r.relative_path.startswith(prefix)]
+        inside = [r for r in gone if r.state in LIVE and r.relative_path.startswith(prefix)]
         if inside and len(inside) == sum(
-            r.state == "present" and r.relative_path.startswith(prefix) for r in known.values()
+            r.state in LIVE and r.relative_path.startswith(prefix) for r in known.values()
         ):
             counts.notes.append(
                 f"{scope.path(prefix)}: none of the {len(inside):,} pictures known there was "
                 "found; is the drive mounted? They stay in the library"
             )
             gone = [record for record in gone if not record.relative_path.startswith(prefix)]
-    return gone
+            away += inside
+    return Lost(gone, away)
+
+
+def removed(root: Path, lost: dict[str, KnownFile], unread: Sequence[str]) -> Lost:
+    """What is no longer there of named files and folders below ``root``.
+
+    Where nothing at all is left in ``root``, its drive was taken away.
+    """
+    gone = _in_reach(lost, unread)
+    try:
+        left = any(root.iterdir())
+    except OSError:
+        left = False
+    return Lost(gone, []) if left else Lost([], gone)
+
+
+def _in_reach(lost: dict[str, KnownFile], unread: Sequence[str]) -> list[KnownFile]:
+    """The records that are not missing yet, but for those in places that cannot be read."""
+    below = tuple(path and path + "/" for path in unread)
+    return [
+        record
+        for record in lost.values()
+        if record.state != "missing"
+        and record.relative_path not in unread
+        and not record.relative_path.startswith(below)
+    ]

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from xmodal.ingest.scope import chunks
 from xmodal.results import LibraryInfo
 from xmodal.store.database import Database
 from xmodal.store.models import (
+    LIVE,
     Caption,
     Capture,
     EncoderRecord,
@@ -23,48 +24,57 @@ from xmodal.store.models import (
     ItemKeyword,
     Keyword,
     Segment,
-    Volume,
 )
 from xmodal.store.shown import shown
+from xmodal.store.volumes import volume_places
 
 TextSource = Literal["caption", "keyword", "vocabulary"]
 
 
-def paths_of(session: Session, ids: Collection[int]) -> dict[int, Path]:
-    """The path of each picture, or of the video whose frame it is; where copies share its content,
-    the first in order."""
-    found: dict[int, Path] = {}
+class Place(NamedTuple):
+    """The path of a picture, and whether it was there at the last look."""
+
+    path: Path
+    available: bool
+
+
+def places_of(session: Session, ids: Collection[int]) -> dict[int, Place]:
+    """Where each picture is, or the video whose frame it is: of copies that share its content, the
+    first that is available."""
+    volumes = volume_places(session)
+    found: dict[int, Place] = {}
     for chunk in chunks(ids):
-        for item_id, query in shown(Volume.path, File.relative_path):
-            rows = session.execute(
-                query.join(Volume, Volume.id == File.volume_id)
-                .where(item_id.in_(chunk), File.state == "present")
-                .order_by(Volume.path.desc(), File.relative_path.desc())
-            )
-            found |= {item: Path(volume) / relative for item, volume, relative in rows}
+        for item_id, query in shown(File.volume_id, File.relative_path, File.state):
+            for item, volume, relative, state in session.execute(
+                query.where(item_id.in_(chunk), File.state.in_(LIVE))
+            ):
+                place = Place(volumes[volume] / relative, state == "present")
+                best = found.setdefault(item, place)
+                if (not place.available, place.path) < (not best.available, best.path):
+                    found[item] = place
     return found
 
 
 def texts_of(
     session: Session, ids: NDArray[np.int64], sources: Collection[str]
 ) -> dict[int, tuple[str, TextSource]]:
-    """Text and source of those text items that belong to a picture which is present.
+    """Text and source of those text items that belong to a picture which searches find.
 
     A text that is both is a keyword where keywords are among ``sources``.
     """
     wanted = [int(i) for i in ids]
-    present = exists().where(File.item_id == Caption.item_id, File.state == "present")
+    live = exists().where(File.item_id == Caption.item_id, File.state.in_(LIVE))
     found: dict[int, tuple[str, TextSource]] = {}
     if "caption" in sources:
         rows = session.execute(
             select(Item.id, Item.text)
             .where(Item.id.in_(wanted))
-            .where(exists().where(Caption.text_item_id == Item.id, present))
+            .where(exists().where(Caption.text_item_id == Item.id, live))
         )
         found |= {i: (cast(str, text), "caption") for i, text in rows}
     if "keyword" in sources:
-        present = exists().where(File.item_id == ItemKeyword.item_id, File.state == "present")
-        used = exists().where(ItemKeyword.keyword_id == Keyword.id, present)
+        live = exists().where(File.item_id == ItemKeyword.item_id, File.state.in_(LIVE))
+        used = exists().where(ItemKeyword.keyword_id == Keyword.id, live)
         rows = session.execute(
             select(Keyword.text_item_id, Keyword.name).where(Keyword.text_item_id.in_(wanted), used)
         )
@@ -93,13 +103,13 @@ def describe(database: Database, check: bool) -> LibraryInfo:
             )
         )
         # From the side of the frames: there may be a hundred million files, and no video.
-        present = exists().where(File.content_hash == Frame.content_hash, File.state == "present")
+        present = exists().where(File.content_hash == Frame.content_hash, File.state.in_(LIVE))
         videos = count(Frame.content_hash.distinct(), present)
         return LibraryInfo(
             path=database.path,
             bytes=database.path.stat().st_size,
-            volumes=[Path(path) for path in session.scalars(select(Volume.path))],
-            pictures=count(File.item_id.distinct(), File.state == "present") - videos,
+            volumes=list(volume_places(session).values()),
+            pictures=count(File.item_id.distinct(), File.state.in_(LIVE)) - videos,
             videos=videos,
             frames=count(Frame.item_id, present),
             files={str(state): int(number) for state, number in files},

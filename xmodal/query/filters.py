@@ -32,8 +32,9 @@ from xmodal.ingest.scope import chunks
 from xmodal.query.places import bounding_box, distances, path_prefixes
 from xmodal.query.terms import Filter, folded
 from xmodal.query.values import Between, Missing, Near, Span, Value
-from xmodal.store.models import Caption, Capture, File, Item, ItemKeyword, Keyword, Volume
+from xmodal.store.models import LIVE, Caption, Capture, File, Item, ItemKeyword, Keyword
 from xmodal.store.sqlite import is_ascii, is_like
+from xmodal.store.volumes import volume_places
 
 Bitmap = NDArray[np.bool_]
 Values = tuple[Value, ...]
@@ -60,10 +61,8 @@ def allowed_items(session: Session, filters: Iterable[Filter]) -> NDArray[np.int
 
 
 def live_pictures(*conditions: ColumnElement[bool]) -> Select[Any]:
-    """The item ids, some repeated, of files that are present and fulfil the conditions."""
-    return select(File.item_id).where(
-        File.state == "present", File.item_id.is_not(None), *conditions
-    )
+    """Item ids, some repeated, of files that are present or offline and fulfil the conditions."""
+    return select(File.item_id).where(File.state.in_(LIVE), File.item_id.is_not(None), *conditions)
 
 
 class _Pictures:
@@ -199,7 +198,7 @@ def _near(pictures: _Pictures, values: Values) -> Bitmap:
 
 def _folders(pictures: _Pictures, values: Values) -> Bitmap:
     """Files below a folder: one range of the index of paths, which compares code points."""
-    volumes = pictures.session.execute(select(Volume.id, Volume.path)).all()
+    volumes = [(v, str(root)) for v, root in volume_places(pictures.session).items()]
     statements = []
     for value in values:
         for volume, root in volumes:

@@ -7,7 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from xmodal.ingest.scope import chunks
-from xmodal.query.catalog import paths_of
+from xmodal.query.catalog import places_of
 from xmodal.query.ranking import SHORTLIST, SHORTLIST_PER_RESULT
 from xmodal.query.search import Found
 from xmodal.results import SearchResult
@@ -44,17 +44,18 @@ def nearest_pictures(
             break
         asked *= _MORE
     first = list(best.values())[:k]
-    paths = paths_of(session, [found.id for found in first])
-    shown = [found for found in first if found.id in paths]
+    places = places_of(session, [found.id for found in first])
+    shown = [found for found in first if found.id in places]
     return [
         SearchResult(
             place,
-            paths[found.id],
+            places[found.id].path,
             found.distance,
             found.score,
             found.chance,
             found.sure,
             _seconds(moments.get(found.id)),
+            places[found.id].available,
         )
         for place, found in enumerate(shown, start=1)
     ]

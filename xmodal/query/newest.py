@@ -10,7 +10,7 @@ from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
 from xmodal.ingest.scope import chunks
-from xmodal.store.models import Capture, File, Volume
+from xmodal.store.models import LIVE, Capture, File, Volume
 
 Ids = NDArray[np.int64]
 # Below it, all that is needed to sort them is read.
@@ -84,9 +84,9 @@ def _membership(ids: Ids) -> Callable[[int], bool]:
 
 
 def _files() -> Any:
-    """Picture, folder and path of each file that is present."""
+    """Picture, folder and path of each file that is present or offline."""
     return (
         select(File.item_id, Volume.path, File.relative_path)
         .join(Volume, Volume.id == File.volume_id)
-        .where(File.state == "present")
+        .where(File.state.in_(LIVE))
     )

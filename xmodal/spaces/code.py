@@ -21,7 +21,7 @@ from xmodal.encoders.base import Features
 from xmodal.hashing import Hasher, create_hasher, load_hasher
 from xmodal.store.database import Database
 from xmodal.store.features import iter_features, read_features
-from xmodal.store.models import Caption, Feature, File, HasherRecord, Item, Keyword
+from xmodal.store.models import LIVE, Caption, Feature, File, HasherRecord, Item, Keyword
 from xmodal.store.segments import SEGMENT_CODES, append_codes
 from xmodal.store.shown import shown
 
@@ -156,7 +156,7 @@ def live_items(session: Session, modality: str, first: int, last: int) -> NDArra
     """Ids from ``first`` to ``last`` of the items that a search may return, some repeated."""
     if modality == "image":
         queries = [
-            query.where(item_id.between(first, last), File.state == "present")
+            query.where(item_id.between(first, last), File.state.in_(LIVE))
             for item_id, query in shown()
         ]
     else:

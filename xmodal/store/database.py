@@ -81,7 +81,10 @@ class Database:
     @contextmanager
     def session(self) -> Iterator[Session]:
         """A session that reads one consistent snapshot, whatever a writer does meanwhile."""
-        with translated(self.path), Session(self._engine, expire_on_commit=False) as session:
+        with (
+            translated(self.path),
+            Session(self._engine, expire_on_commit=False, info={"library": self.path}) as session,
+        ):
             yield session
 
     def version(self) -> int:
@@ -106,7 +109,7 @@ class Database:
         engine = self._engine.execution_options(**_WRITE)
         with (
             translated(self.path),
-            Session(engine, expire_on_commit=False) as session,
+            Session(engine, expire_on_commit=False, info={"library": self.path}) as session,
             session.begin(),
         ):
             yield session
@@ -136,6 +139,17 @@ class Database:
         start = f"{self.path.stem}.{label}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
         names = (f"{start}{'' if n == 1 else f'-{n}'}.db" for n in count(1))
         return next(p for p in map(self.path.with_name, names) if not p.exists())
+
+    def compact(self) -> int:
+        """Make the file as small as what it holds; returns how many bytes it became smaller.
+
+        The caller holds :meth:`writer`. Raises LibraryError when the disk has not the space for a
+        second copy; the library is as it was then.
+        """
+        before = self.path.stat().st_size
+        with translated(self.path):
+            sqlite.compact_file(self.path)
+        return max(0, before - self.path.stat().st_size)
 
     def check(self) -> list[str]:
         """What is wrong with the file, one sentence each; an empty list when nothing is."""
