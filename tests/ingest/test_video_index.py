@@ -22,7 +22,9 @@ from toy_room import ToyRoom, open_room
 from xmodal.encoders.base import Features
 from xmodal.ingest import pipeline
 from xmodal.ingest.decoders import Decoders
+from xmodal.ingest.purge import purge
 from xmodal.ingest.report import IndexCounts
+from xmodal.library import Library
 from xmodal.store.models import Feature, File, Frame, Item
 
 pytest.importorskip("av")
@@ -345,3 +347,33 @@ def test_a_folder_of_nothing_but_videos_needs_no_pictures(
         assert _counts(counts) == (0, 0, 0, 0, 0)
         assert "1 video was left out" in counts.notes[0]
     assert room.index(tmp_path / "films").indexed == 1
+
+
+def test_a_purge_takes_all_frames_of_a_deleted_video_and_none_of_another(
+    room: ToyRoom, folder: Path, save_video: Save
+) -> None:
+    save_video(folder / "other.mp4", ("green", 3), ("yellow", 2))
+    room.index(folder)
+    frames = len(_frames(room))
+    (folder / "clip.mp4").unlink()
+    room.index(folder)
+    report = purge(room.database, [], dry_run=False, notify=lambda note: None)
+    assert report.files == {"missing": 1}
+    assert len(_frames(room)) == frames - report.pictures
+    assert report.pictures == 3
+    _whole(room, 2 + len(_frames(room)))
+
+
+def test_a_video_on_a_drive_that_is_away_is_still_found_and_the_library_is_sound(
+    folder: Path, tmp_path: Path
+) -> None:
+    with Library.open(tmp_path / "library.db") as library:
+        library.index([folder], encoder="toy")
+        assert library.doctor(files=True).findings == []
+        shown = library.search("blue")[0]
+        folder.rename(tmp_path / "unplugged")
+        library.index([])
+        found = library.search("blue")[0]
+        assert (found.path, found.seconds) == (shown.path, shown.seconds)
+        assert (shown.available, found.available) == (True, False)
+        assert library.doctor(files=True).findings == []
