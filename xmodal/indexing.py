@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 
 from xmodal.encoders import Encoder
@@ -9,6 +10,7 @@ from xmodal.encoders.background import Background
 from xmodal.errors import IndexInterrupted
 from xmodal.ingest.attach import attach_captions, encode_waiting_texts
 from xmodal.ingest.captions import read_captions
+from xmodal.ingest.patterns import Selection
 from xmodal.ingest.pipeline import OnProgress, index_volume
 from xmodal.ingest.report import IndexCounts, first_notes
 from xmodal.ingest.scope import existing_roots
@@ -28,6 +30,9 @@ def index_paths(
     captions: Path | None = None,
     encoder: str | None = None,
     add_encoder: bool = False,
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    hidden: bool = False,
     progress: OnProgress | None = None,
 ) -> IndexReport:
     """What :meth:`Library.index <xmodal.library.Library.index>` does, with what it documents.
@@ -37,15 +42,16 @@ def index_paths(
     """
     started = time.monotonic()
     roots = existing_roots(paths)
+    selections = [Selection(root, include, exclude, hidden) for root, _ in roots]
     table = read_captions(captions) if captions is not None else None
     database = open_database()
     counts = IndexCounts()
     with database.writer():
         space, chosen = space_for_indexing(database, encoder, add_encoder, load_encoder)
-        background = load_background(chosen)
+        background = cache(lambda: load_background(chosen))
         code = ensure_code(database, space.id, background)
         try:
-            for root, only in roots:
+            for (root, only), selection in zip(roots, selections, strict=True):
                 index_volume(
                     database,
                     root,
@@ -53,6 +59,7 @@ def index_paths(
                     space.id,
                     code,
                     only=only,
+                    selection=selection,
                     progress=progress,
                     counts=counts,
                 )

@@ -113,14 +113,25 @@ class Library:
         encoder: str | None = None,
         add_encoder: bool = False,
         progress: Callable[[Progress], None] | None = None,
+        *,
+        include: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        hidden: bool = False,
     ) -> IndexReport:
         """Bring the library up to date with folders or single pictures.
 
         ``captions`` is a CSV file with the columns ``file``, ``caption`` and ``keywords`` (``;``
         between keywords). ``encoder`` is needed once, by default ``auto``; another feature space
-        than the library's is refused unless ``add_encoder`` asks for it. Raises UsageError for
-        paths that do not exist or hold no pictures, LibraryBusyError when another process writes,
-        and IndexInterrupted on Ctrl-C, after what was encoded has been committed.
+        than the library's is refused unless ``add_encoder`` asks for it.
+
+        Patterns are those of ``.gitignore``, relative to each folder, for this run alone (see
+        docs/indexing.md). Of files that ``include`` does not mean nothing changes; those that
+        ``exclude`` leaves out leave the library as deleted ones do. ``hidden`` takes in names
+        that begin with a dot. Pictures that are named themselves are read in any case.
+
+        Raises UsageError for paths that do not exist or hold no pictures and for patterns that
+        are none, LibraryBusyError when another process writes, and IndexInterrupted on Ctrl-C,
+        after what was encoded has been committed.
         """
 
         def open_database() -> Database:
@@ -138,6 +149,9 @@ class Library:
                 captions=None if captions is None else Path(captions),
                 encoder=encoder,
                 add_encoder=add_encoder,
+                include=include,
+                exclude=exclude,
+                hidden=hidden,
                 progress=progress,
             )
         finally:

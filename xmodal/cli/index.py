@@ -47,6 +47,28 @@ def index(
             help="Add --encoder to a library that was made with another one, and search with it.",
         ),
     ] = False,
+    include: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--include",
+            metavar="PATTERN",
+            help="Read only what matches, as in .gitignore: '*.png', '2024/'. May be repeated.",
+            show_default=False,
+        ),
+    ] = None,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--exclude",
+            metavar="PATTERN",
+            help="Leave out what matches: 'Raw/', '*_small.jpg'. May be repeated.",
+            show_default=False,
+        ),
+    ] = None,
+    hidden: Annotated[
+        bool,
+        typer.Option("--hidden", help="Read hidden files and folders too (.name)."),
+    ] = False,
     as_json: AsJson = False,
     library: LibraryFile = None,
     offline: Offline = False,
@@ -58,9 +80,15 @@ def index(
       xmodal index ~/Photos
       xmodal index ~/Photos --captions words.csv
       xmodal index ~/Photos --encoder bundled --offline
+      xmodal index ~/Photos --exclude "Raw/" --exclude "*_small.jpg"
 
     Captions, keywords, people, places, times, positions and ratings are read from EXIF, IPTC and
     XMP, and from .xmp, .txt and Google's .json files beside the pictures.
+
+    Patterns are relative to each PATH and count for this run. What --include does not match is
+    left as it is in the library; what --exclude matches leaves it, and comes back without
+    decoding when a later run finds it. For good, write the patterns into a file .xmodalignore in
+    any folder. Thumbnails, recycle bins and hidden names are left out.
 
     Run it again whenever you like: renamed, moved and copied files are recognised. Ctrl-C keeps
     what was indexed, and the next run continues. Files that cannot be read are listed with the
@@ -76,6 +104,9 @@ def index(
                     captions=captions,
                     encoder=encoder,
                     add_encoder=add_encoder,
+                    include=include or (),
+                    exclude=exclude or (),
+                    hidden=hidden,
                     progress=progress,
                 )
         except IndexInterrupted as interrupt:

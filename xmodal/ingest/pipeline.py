@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 from sqlalchemy import select
@@ -13,11 +14,12 @@ from sqlalchemy.orm import Session
 from xmodal.encoders.base import Encoder
 from xmodal.ingest.coding import Coder, CodeSpace
 from xmodal.ingest.decode import decoder_versions
+from xmodal.ingest.patterns import Selection
 from xmodal.ingest.reading import Reader, Reading
 from xmodal.ingest.report import Failure, IndexCounts, Progress
 from xmodal.ingest.saving import EncodedPicture, FileChange, forget_files, save_batch
-from xmodal.ingest.scope import KnownFile, Scope, known_files, open_scope
-from xmodal.ingest.survey import find_pictures, must_describe, must_read, vanished
+from xmodal.ingest.scope import KnownFile, Scope, open_scope
+from xmodal.ingest.survey import compare, find_pictures, vanished
 from xmodal.ingest.walk import FoundFile
 from xmodal.store.database import Database
 from xmodal.store.models import Feature, Item
@@ -40,6 +42,7 @@ def index_volume(
     coder: Coder,
     *,
     only: Iterable[Path] | None = None,
+    selection: Selection | None = None,
     progress: OnProgress | None = None,
     counts: IndexCounts | None = None,
 ) -> IndexCounts:
@@ -48,42 +51,38 @@ def index_volume(
     Files whose size and time are unchanged cost one ``stat``; content that is known costs a
     hash; the rest is decoded in processes while the encoder works, and committed in small batches.
     Files that vanished are marked missing and their pictures lose their codes, but never all
-    of a folder's: a drive that is not mounted must not empty the library. The caller holds
+    of a folder's: a drive that is not mounted must not empty the library. So are files that
+    ``selection`` leaves out, but not those that it does not mean. The caller holds
     ``database.writer()``. ``counts`` grows with each commit; after an interrupt or an error
     what was encoded is committed first, then it is raised again.
 
     Raises UsageError when ``root`` does not exist or holds no pictures.
     """
     counts = IndexCounts() if counts is None else counts
-    found, unread = find_pictures(root, only, counts)
+    selection = selection or Selection(root)
+    unread: list[str] = []
+    found = find_pictures(root, only, selection, counts, unread)
+    first = next(found)  # before anything is written: it raises when there is none
     with database.transaction() as session:
         scope = open_scope(session, Path(os.path.realpath(root)))
-        if scope.prefix:
-            found = [f._replace(relative_path=scope.prefix + f.relative_path) for f in found]
-        names = None if only is None else [file.relative_path for file in found]
-        known = known_files(session, scope, encoder_id, names)
-
-    pending: list[FoundFile] = []
-    same: dict[str, bytes] = {}
-    lost = dict(known)
-    for file in found:
-        record = lost.pop(file.relative_path, None)
-        if record is None or must_read(record, file):
-            pending.append(file)
-        elif must_describe(record, file) and record.content_hash is not None:
-            pending.append(file)
-            same[file.relative_path] = record.content_hash
-        elif record.state == "failed":
-            counts.failures.append(Failure(scope.path(file.relative_path), record.reason or ""))
-        else:
-            counts.unchanged += 1
+    with database.session() as session:
+        compared = compare(
+            session,
+            scope,
+            encoder_id,
+            chain((first,), found),
+            selection,
+            counts,
+            whole=only is None,
+        )
+    total, pending, same, _, known, lost = compared
 
     run = _Run(database, scope, encoder, CodeSpace(encoder_id, coder), counts, known, lost)
-    run.watch(progress, len(found), len(found) - len(pending))
+    run.watch(progress, total, total - len(pending))
     if pending:
         run.read(pending, same)
     if only is None:
-        gone = vanished(scope, known, lost, [scope.prefix + path for path in unread], counts)
+        gone = vanished(scope, compared, unread, selection, counts)
         if gone:
             with database.transaction() as session:
                 forget_files(session, run.space, [record.id for record in gone])

@@ -6,15 +6,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from sqlalchemy import delete, literal, select, update
+from sqlalchemy import (
+    Select,
+    Text,
+    and_,
+    case,
+    delete,
+    exists,
+    func,
+    literal,
+    select,
+    true,
+    type_coerce,
+    update,
+)
 from sqlalchemy.orm import Session
 
 from xmodal.errors import UsageError
-from xmodal.store.models import Feature, File, PathText, Volume
+from xmodal.metadata import READER
+from xmodal.store.models import Feature, File, Item, PathText, Volume
 
 T = TypeVar("T")
 # Values in one IN (…): far below what any database takes, large enough to be worth the query.
 CHUNK = 500
+ROWS = 500  # fetched at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +62,15 @@ class KnownFile(NamedTuple):
     sidecars: list[list[Any]] | None
     metadata_reader: int | None
     encoded: bool
+
+
+# What an unchanged file is compared with: size, mtime_ns, sidecars (JSON, or None), and how the
+# record stands. A plain tuple: there are as many as files, and of these Python's garbage collector
+# need not look at each one again and again.
+Standing = tuple[int, int, str | None, int]
+# A settled record shows a picture that has a feature in the space, and its metadata was read as it
+# is today; a present one shows a picture.
+OTHER, MISSING, PRESENT, SETTLED = range(4)
 
 
 def chunks(values: Collection[T], size: int = CHUNK) -> Iterator[Sequence[T]]:
@@ -88,37 +112,77 @@ def open_scope(session: Session, root: Path) -> Scope:
     return Scope(volume.id, root, "", tuple(absorbed))
 
 
-def known_files(
+def standings(
     session: Session, scope: Scope, encoder_id: int, only: Sequence[str] | None = None
-) -> dict[str, KnownFile]:
-    """The records below the scope, or of the paths ``only``, by path relative to the volume."""
-    query = (
-        select(
-            File.id,
-            File.relative_path,
-            File.size,
-            File.mtime_ns,
-            File.content_hash,
-            File.state,
-            File.reason,
-            File.decoder,
-            File.sidecars,
-            File.metadata_reader,
-            Feature.item_id.is_not(None),
-        )
-        .outerjoin(Feature, (Feature.encoder_id == encoder_id) & (Feature.item_id == File.item_id))
-        .where(File.volume_id == scope.volume_id)
+) -> dict[str, Standing]:
+    """What is known of the files below the scope, or of ``only``, by path in the volume."""
+    table = File.__table__.c
+    encoded = exists().where(Feature.encoder_id == encoder_id, Feature.item_id == table.item_id)
+    present = table.state == "present"
+    # Each feature is of another item: when there are as many as items, no item needs a look.
+    every = _count(session, Item.id) == _count(session, Feature.item_id, encoder_id)
+    settled = and_(present, table.metadata_reader == READER, true() if every else encoded)
+    query = select(
+        type_coerce(table.relative_path, Text),
+        table.size,
+        table.mtime_ns,
+        type_coerce(table.sidecars, Text),
+        case(
+            (settled, SETTLED), (present, PRESENT), (table.state == "missing", MISSING), else_=OTHER
+        ),
     )
+    found: dict[str, Standing] = {}
+    for stored, size, mtime_ns, sidecars, standing in _within(session, query, scope, only):
+        path = stored if stored.isascii() else PathText.read(stored)
+        found[path] = (size, mtime_ns, sidecars, standing)
+    if scope.prefix:  # LIKE ignores case in some databases
+        found = {path: each for path, each in found.items() if path.startswith(scope.prefix)}
+    return found
+
+
+def _count(session: Session, column: Any, encoder_id: int | None = None) -> int:
+    query = select(func.count(column))
+    if encoder_id is not None:
+        query = query.where(Feature.encoder_id == encoder_id)
+    return session.scalar(query) or 0
+
+
+def known_files(
+    session: Session, scope: Scope, encoder_id: int, only: Sequence[str]
+) -> dict[str, KnownFile]:
+    """The records of the paths ``only``, by path relative to the volume."""
+    query = select(
+        File.id,
+        File.relative_path,
+        File.size,
+        File.mtime_ns,
+        File.content_hash,
+        File.state,
+        File.reason,
+        File.decoder,
+        File.sidecars,
+        File.metadata_reader,
+        Feature.item_id.is_not(None),
+    ).outerjoin(Feature, (Feature.encoder_id == encoder_id) & (Feature.item_id == File.item_id))
+    rows = _within(session, query, scope, only)
+    return {file.relative_path: file for file in map(KnownFile._make, rows)}
+
+
+def _within(
+    session: Session, query: Select[Any], scope: Scope, only: Sequence[str] | None
+) -> Iterator[Any]:
+    """The rows of ``query`` that are of files below the scope, or of the paths ``only``."""
+    query = query.where(File.volume_id == scope.volume_id)
     if only is None:
         inside = File.relative_path.startswith(scope.prefix, autoescape=True)
         queries = [query.where(inside) if scope.prefix else query]
     else:
         queries = [query.where(File.relative_path.in_(chunk)) for chunk in chunks(only)]
-    files = (KnownFile._make(row) for each in queries for row in session.execute(each))
-    # LIKE ignores case in some databases.
-    return {
-        file.relative_path: file for file in files if file.relative_path.startswith(scope.prefix)
-    }
+    connection = session.connection()  # rows as they are: objects of their own would cost as much
+    for each in queries:
+        # A call for each single row would cost more than the row.
+        for rows in connection.execute(each).partitions(ROWS):
+            yield from rows
 
 
 def _prefix(inner: Path, outer: Path) -> str:

@@ -1,42 +1,158 @@
 """What a walk tells about known files: which are new, which must be read, which are gone."""
 
-from collections.abc import Iterable, Sequence
+import errno
+import json
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
+
+from sqlalchemy.orm import Session
 
 from xmodal.errors import UsageError
 from xmodal.ingest.decode import decoder_versions, picture_suffixes
+from xmodal.ingest.patterns import Selection
 from xmodal.ingest.report import Failure, IndexCounts
-from xmodal.ingest.scope import KnownFile, Scope
+from xmodal.ingest.scope import (
+    MISSING,
+    OTHER,
+    PRESENT,
+    SETTLED,
+    KnownFile,
+    Scope,
+    Standing,
+    known_files,
+    standings,
+)
 from xmodal.ingest.walk import FoundFile, walk
 from xmodal.metadata import READER
-from xmodal.metadata.sidecars import Neighbours
+from xmodal.metadata.sidecars import Neighbours, Sidecar
+
+_UNKNOWN: Standing = (0, 0, None, OTHER)
+
+
+class Comparison(NamedTuple):
+    """What is found, beside what is known of it.
+
+    ``pending`` of the ``total`` files must be read, in the order of the walk; of those in
+    ``same``, whose content hash is known, only the metadata. ``before`` has what was known below
+    the scope, by path; ``known`` the whole records of those files that are not simply unchanged,
+    and ``lost`` of those among them that the run is about and that were not found.
+    """
+
+    total: int
+    pending: list[FoundFile]
+    same: dict[str, bytes]
+    before: dict[str, Standing]
+    known: dict[str, KnownFile]
+    lost: dict[str, KnownFile]
 
 
 def find_pictures(
-    root: Path, only: Iterable[Path] | None, counts: IndexCounts
-) -> tuple[list[FoundFile], list[str]]:
-    """The picture files below ``root``, or just ``only``, and the places that cannot be read.
+    root: Path,
+    only: Iterable[Path] | None,
+    selection: Selection,
+    counts: IndexCounts,
+    unread: list[str],
+) -> Iterator[FoundFile]:
+    """The picture files below ``root``, or just ``only``, in the order of the walk.
 
-    Both are relative to ``root``; what cannot be read is added to the failures of ``counts``.
-    Raises UsageError when there is nothing, so that nothing is taken for deleted.
+    What cannot be read is added to the failures of ``counts`` and, if there may be pictures that
+    are merely out of reach, to ``unread``, relative to ``root``. The first step raises UsageError
+    when there is nothing, so that nothing is taken for deleted.
     """
-    unread: list[str] = []
 
     def cannot_read(relative_path: str, error: OSError) -> None:
         reason = f"cannot be read: {error.strerror or error}"
         counts.failures.append(Failure(root / relative_path, reason))
-        if not isinstance(error, FileNotFoundError):
+        # What was listed a moment ago and is gone may be on a drive that was pulled out. A link
+        # that leads nowhere is only that.
+        if not (isinstance(error, FileNotFoundError) and (root / relative_path).is_symlink()):
             unread.append(relative_path)
 
     if not root.is_dir():
         raise UsageError(f"{root}: no such folder; what is indexed from it stays in the library")
     if only is not None:
-        return _named(root, only), unread
-    found = list(walk(root, cannot_read))
-    if not found:
-        why = counts.failures[-1].reason if unread else f"holds no pictures ({_suffixes()})"
+        yield from _named(root, only)
+        return
+    before = root.stat()
+    found = walk(root, cannot_read, selection)
+    first = next(found, None)
+    if first is None:
+        left = " that the patterns leave" if selection.narrowed else ""
+        why = counts.failures[-1].reason if unread else f"holds no pictures{left} ({_suffixes()})"
         raise UsageError(f"{root}: {why}; what is indexed from it stays in the library")
-    return found, unread
+    yield first
+    yield from found
+    if not root.is_dir() or not os.path.samestat(before, root.stat()):
+        cannot_read("", OSError(errno.ESTALE, "not the folder any more that it was at first"))
+
+
+def compare(
+    session: Session,
+    scope: Scope,
+    encoder_id: int,
+    found: Iterable[FoundFile],
+    selection: Selection,
+    counts: IndexCounts,
+    *,
+    whole: bool,
+) -> Comparison:
+    """Tell the files that must be read from the unchanged ones, and find out which are gone.
+
+    ``found`` are relative to the scope; with ``whole`` they are all that is there. Unchanged
+    files, and those that failed and would fail again, are added to ``counts``.
+    """
+    prefix = scope.prefix
+    names = None
+    if not whole:
+        found = list(found)
+        names = [prefix + file.relative_path for file in found]
+    before = standings(session, scope, encoder_id, names)
+    left = before.copy()
+    unchanged = 0
+    doubtful = []
+    # One step for each file of a folder that nothing happened to: these are to cost as little as
+    # finding them does, in time and memory.
+    for file in found:
+        relative, size, mtime_ns, sidecars = file
+        path = prefix + relative
+        known_size, known_mtime_ns, beside, standing = left.pop(path, _UNKNOWN)
+        if (
+            standing == SETTLED
+            and size == known_size
+            and mtime_ns == known_mtime_ns
+            and (not (beside or sidecars) or _same_sidecars(beside, sidecars))
+        ):
+            unchanged += 1
+            continue
+        doubtful.append(FoundFile(path, size, mtime_ns, sidecars))
+    total = unchanged + len(doubtful)
+    gone = [path for path in left if selection.means(path[len(prefix) :])]
+    if not doubtful:  # then no file is one that went missing before, under another name
+        gone = [path for path in gone if before[path][3] != MISSING]
+    doubted = [file.relative_path for file in doubtful if file.relative_path in before]
+    known = known_files(session, scope, encoder_id, doubted + gone)
+
+    pending: list[FoundFile] = []
+    same: dict[str, bytes] = {}
+    for file in doubtful:
+        record = known.get(file.relative_path)
+        if record is None or must_read(record, file):
+            pending.append(file)
+        elif must_describe(record, file) and record.content_hash is not None:
+            pending.append(file)
+            same[file.relative_path] = record.content_hash
+        elif record.state == "failed":
+            counts.failures.append(Failure(scope.path(file.relative_path), record.reason or ""))
+        else:
+            unchanged += 1
+    counts.unchanged += unchanged
+    return Comparison(total, pending, same, before, known, {path: known[path] for path in gone})
+
+
+def _same_sidecars(known: str | None, found: Sequence[Sidecar]) -> bool:
+    return json.loads(known or "[]") == [list(sidecar) for sidecar in found]
 
 
 def _named(root: Path, paths: Iterable[Path]) -> list[FoundFile]:
@@ -75,30 +191,46 @@ def must_read(record: KnownFile, file: FoundFile) -> bool:
 
 def vanished(
     scope: Scope,
-    known: dict[str, KnownFile],
-    lost: dict[str, KnownFile],
+    compared: Comparison,
     unread: Sequence[str],
+    selection: Selection,
     counts: IndexCounts,
 ) -> list[KnownFile]:
     """The records to mark missing: not found, and not merely out of reach.
 
     Where nothing is left of what was known below the folder, or below a former volume, it is
-    more likely that a drive is not mounted than that everything was deleted.
+    more likely that a drive is not mounted than that everything was deleted. What the selection
+    leaves out is none of that: it goes because the user says so.
     """
-    gone = [record for record in lost.values() if record.state in ("present", "failed")]
+    lost = [r for r in compared.lost.values() if r.state in ("present", "failed")]
+    left_out: list[KnownFile] = []
+    gone: list[KnownFile] = []
+    for record in lost:
+        inside_root = record.relative_path[len(scope.prefix) :]
+        (left_out if selection.leaves_out(inside_root) else gone).append(record)
     if unread:
-        below = tuple(path and path + "/" for path in unread)
+        places = {(scope.prefix + path).rstrip("/") for path in unread}
+        below = tuple(path and path + "/" for path in places)
         gone = [
-            r for r in gone if not (r.relative_path in unread or r.relative_path.startswith(below))
+            r for r in gone if not (r.relative_path in places or r.relative_path.startswith(below))
         ]
     for prefix in (*scope.absorbed, scope.prefix):
         inside = [r for r in gone if r.state == "present" and r.relative_path.startswith(prefix)]
-        if inside and len(inside) == sum(
-            r.state == "present" and r.relative_path.startswith(prefix) for r in known.values()
+        if inside and not any(
+            standing in (PRESENT, SETTLED)
+            and path.startswith(prefix)
+            and path not in compared.lost
+            and selection.means(path[len(scope.prefix) :])
+            for path, (_, _, _, standing) in compared.before.items()
         ):
             counts.notes.append(
                 f"{scope.path(prefix)}: none of the {len(inside):,} pictures known there was "
                 "found; is the drive mounted? They stay in the library"
             )
             gone = [record for record in gone if not record.relative_path.startswith(prefix)]
-    return gone
+    if left_out:
+        counts.notes.append(
+            f"{scope.path(scope.prefix)}: {len(left_out):,} pictures that were in the library are "
+            "left out now; a run that takes them in again need not decode them"
+        )
+    return gone + left_out
