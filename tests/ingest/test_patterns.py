@@ -282,3 +282,17 @@ def test_pictures_that_are_named_are_read_whatever_the_patterns_say(
     selection = Selection(folder, exclude=["*"], include=["*.png"])
     counts = room.index(folder, only=[folder / "00.jpg"], selection=selection)
     assert _counts(counts) == (1, 0, 0, 0, 0)
+
+
+def test_a_walk_that_begins_further_down_finds_what_the_whole_walk_finds_there(tree: Path) -> None:
+    (tree / IGNORE_FILE).write_text("small/\n")
+    (tree / "trip" / IGNORE_FILE).write_text("d.jpg\n")
+    for start in ("trip", "trip/raw", "trip/small", "raw"):
+        for options in (
+            {},
+            {"exclude": ["/raw/c.*"]},
+            {"include": ["e.jpg"]},
+            {"exclude": ["trip/"]},
+        ):
+            found = {f.relative_path for f in walk(tree, None, Selection(tree, **options), start)}
+            assert found == {n for n in _found(tree, **options) if n.startswith(f"{start}/")}

@@ -3,6 +3,7 @@
 import os
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,6 +58,7 @@ class Selection:
         hidden: bool = False,
     ) -> None:
         self.hidden = hidden
+        self.skipped = False  # whether patterns have kept a walk from anything
         self._include = _given(include)
         self._exclude = _given(exclude)
         self._below: dict[str, GitIgnoreSpec] = {}  # by the folder: "", or "a/b/"
@@ -82,20 +84,33 @@ class Selection:
         """Follow the ignore file of a folder, from now on; OSError if it cannot be read."""
         self._below[f"{folder}/" if folder else ""] = _read(root / folder / IGNORE_FILE)
 
+    def approach(self, root: Path, folder: str) -> None:
+        """Follow the ignore files on the way to a folder where a walk begins; OSError as above."""
+        for end in (0, *(at for at, sign in enumerate(folder) if sign == "/")):
+            with suppress(FileNotFoundError):
+                self.enter(root, folder[:end])
+
     def takes(self, relative: str) -> bool:
         """Whether a file that is met in a folder that was entered is read."""
-        return self.means(relative) and not self._excluded(relative)
+        taken = self.means(relative) and not self._excluded(relative)
+        self.skipped |= not taken
+        return taken
 
     def takes_folder(self, relative: str) -> bool:
         """Whether a folder that is met in one that was entered is entered."""
-        return not self._excluded(relative + "/")
+        taken = not self._excluded(relative + "/")
+        self.skipped |= not taken
+        return taken
 
     def means(self, relative: str) -> bool:
         """Whether the run is about this file; of others it says nothing, not that they went."""
         return self._include is None or self._include.match_file(_alike(relative))
 
     def leaves_out(self, relative: str) -> bool:
-        """Whether a file, wherever it is, is not read because it or a folder of it is left out."""
+        """Whether a file, wherever it is, is not read because it or a folder of it is left out.
+
+        A path that ends in ``/`` is a folder's. The ignore files on the way must be known.
+        """
         at = relative.find("/")
         while at >= 0:
             name = relative[relative.rfind("/", 0, at) + 1 : at]

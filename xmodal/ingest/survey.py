@@ -79,7 +79,7 @@ def find_pictures(
     found = walk(root, cannot_read, selection)
     first = next(found, None)
     if first is None:
-        left = " that the patterns leave" if selection.narrowed else ""
+        left = " that the patterns leave" if selection.skipped else ""
         why = counts.failures[-1].reason if unread else f"holds no pictures{left} ({_suffixes()})"
         raise UsageError(f"{root}: {why}; what is indexed from it stays in the library")
     yield first

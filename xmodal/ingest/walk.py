@@ -32,22 +32,34 @@ class FoundFile(NamedTuple):
 
 
 def walk(
-    root: Path, on_error: OnError | None = None, selection: Selection | None = None
+    root: Path,
+    on_error: OnError | None = None,
+    selection: Selection | None = None,
+    start: str = "",
 ) -> Iterator[FoundFile]:
-    """The picture files below ``root``, in an order that depends on the names alone.
+    """The picture files below ``root``, in an order that depends on the names alone; with
+    ``start`` only those below this folder in it. All paths are relative to ``root``.
 
-    What ``selection`` leaves out is not looked at; without one these are hidden names and the
-    folders of systems. Every folder is entered once, so neither
-    a loop of symbolic links nor a second way into a folder repeats anything; real folders come
-    before linked ones, so a link never hides the place where the pictures really are. What
-    cannot be read (a folder, a broken link) goes to ``on_error`` as relative path and error,
-    and the walk goes on.
+    What ``selection`` leaves out is not looked at; without one these are hidden names, the
+    folders of systems, and what ignore files say. Every folder is entered once, so neither a loop
+    of symbolic links nor a second way into a folder repeats anything; real folders come before
+    linked ones, so a link never hides the place where the pictures really are. What cannot be
+    read (a folder, a broken link) goes to ``on_error`` as relative path and error, and the walk
+    goes on.
     """
     selection = selection or Selection(root)
     suffixes = picture_suffixes()
     entered: set[tuple[int, int]] = set()
-    folders = [""]
+    folders = [start]
     linked: list[str] = []
+    if start:
+        try:
+            selection.approach(root, start)
+        except OSError as error:
+            _report(on_error, start, error)
+            return
+        if selection.leaves_out(start + "/"):
+            return
     while folders or linked:
         folder = folders.pop() if folders else linked.pop(0)
         prefix = f"{folder}/" if folder else ""
