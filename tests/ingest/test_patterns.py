@@ -14,6 +14,7 @@ from xmodal.errors import UsageError
 from xmodal.ingest.patterns import IGNORE_FILE, Selection
 from xmodal.ingest.report import IndexCounts
 from xmodal.ingest.walk import walk
+from xmodal.library import Library
 
 Save = Callable[..., Path]
 Opened = dict[str, int]
@@ -276,12 +277,16 @@ def test_hidden_pictures_stay_as_long_as_they_are_asked_for(
 
 
 def test_pictures_that_are_named_are_read_whatever_the_patterns_say(
-    room: ToyRoom, photo_folder: Path
+    photo_folder: Path, tmp_path: Path
 ) -> None:
     folder = photo_folder / "0"
-    selection = Selection(folder, exclude=["*"], include=["*.png"])
-    counts = room.index(folder, only=[folder / "00.jpg"], selection=selection)
-    assert _counts(counts) == (1, 0, 0, 0, 0)
+    (folder / "00.jpg").rename(folder / ".00.jpg")
+    (folder / IGNORE_FILE).write_text("*")
+    with Library.open(tmp_path / "library.db") as library:
+        report = library.index(
+            [folder / ".00.jpg"], encoder="toy", exclude=["*"], include=["*.png"]
+        )
+    assert report.indexed == 1
 
 
 def test_a_walk_that_begins_further_down_finds_what_the_whole_walk_finds_there(tree: Path) -> None:
