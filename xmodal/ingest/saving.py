@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sqlalchemy import insert, select, update
+from sqlalchemy import exists, insert, select, update
 from sqlalchemy.orm import Session
 
 from xmodal.encoders.base import Features
@@ -113,7 +113,9 @@ def live_pictures(session: Session, items: Collection[int]) -> set[int]:
     """Those of ``items`` that a present file shows."""
     live: set[int] = set()
     for chunk in chunks(items):
-        live |= set(_item_ids(session, File.item_id.in_(chunk), File.state == "present"))
+        # The first of its files is enough: a picture may have hundreds of copies.
+        shown = exists().where(File.item_id == Item.id, File.state == "present")
+        live |= set(session.scalars(select(Item.id).where(Item.id.in_(chunk), shown)))
     return live
 
 
