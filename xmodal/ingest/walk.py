@@ -103,7 +103,10 @@ def _pictures(
     # Most of what a second run does is this loop, once for each file.
     narrowed = selection.narrowed
     neighbours = Neighbours(listing.beside) if listing.beside else None
-    for entry in listing.pictures:
+    pictures = listing.pictures[::-1]
+    listing.pictures.clear()
+    while pictures:
+        entry = pictures.pop()  # it keeps its status: of all in a folder that would be too much
         name = entry.name
         relative = prefix + name
         if narrowed and not selection.takes(relative):
