@@ -9,6 +9,10 @@ class UsageError(XmodalError):
     """An argument is wrong: an empty query, ``k < 1``, a path that does not exist."""
 
 
+class NothingThereError(UsageError):
+    """A folder to be indexed is not there, cannot be read or holds no pictures."""
+
+
 class LibraryError(XmodalError):
     """The library file cannot be used: not a library, too new, locked or damaged."""
 

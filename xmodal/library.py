@@ -1,7 +1,7 @@
 """Library: the one door to a photo library; the CLI parses, calls it and prints."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -16,11 +16,11 @@ from xmodal.encoders.background import Background, load_background
 from xmodal.encoders.base import Features
 from xmodal.errors import LibraryError, UsageError
 from xmodal.hamming import HammingIndex
-from xmodal.indexing import index_paths
+from xmodal.indexing import Indexer, Root, find_roots
 from xmodal.ingest.decode import decode_image
 from xmodal.ingest.report import Progress
 from xmodal.query import rank
-from xmodal.query.catalog import TextSource, describe, paths_of, texts_of
+from xmodal.query.catalog import TextSource, describe, places_of, texts_of
 from xmodal.query.indexes import Indexes
 from xmodal.query.ranking import SHORTLIST, Ranking
 from xmodal.results import (
@@ -108,7 +108,7 @@ class Library:
 
     def index(
         self,
-        paths: Sequence[str | Path],
+        paths: Sequence[str | Path] = (),
         captions: str | Path | None = None,
         encoder: str | None = None,
         add_encoder: bool = False,
@@ -118,7 +118,11 @@ class Library:
         exclude: Sequence[str] = (),
         hidden: bool = False,
     ) -> IndexReport:
-        """Bring the library up to date with folders or single pictures.
+        """Bring the library up to date with folders or single pictures; without any, with every
+        folder it knows.
+
+        Pictures of a known folder that is not there, or empty, are marked offline: searches find
+        them, as not ``available``, and the next run after it is back has nothing to decode.
 
         ``captions`` is a CSV file with the columns ``file``, ``caption`` and ``keywords`` (``;``
         between keywords). ``encoder`` is needed once, by default ``auto``; another feature space
@@ -129,23 +133,13 @@ class Library:
         ``exclude`` leaves out leave the library as deleted ones do. ``hidden`` takes in names
         that begin with a dot. Pictures that are named themselves are read in any case.
 
-        Raises UsageError for paths that do not exist or hold no pictures and for patterns that
-        are none, LibraryBusyError when another process writes, and IndexInterrupted on Ctrl-C,
+        Raises UsageError for unknown paths that do not exist or hold no pictures and for patterns
+        that are none, LibraryBusyError when another process writes, and IndexInterrupted on Ctrl-C,
         after what was encoded has been committed.
         """
-
-        def open_database() -> Database:
-            if self._database is None:
-                self._load_encoder(encoder or "auto")  # an unknown name must leave no file behind
-                self._database = Database.open(self.path, create=True)
-            return self._database
-
         try:
-            return index_paths(
-                open_database,
-                self._load_encoder,
-                self._background,
-                paths,
+            return self._indexer(encoder).run(
+                find_roots(self._database, paths),
                 captions=None if captions is None else Path(captions),
                 encoder=encoder,
                 add_encoder=add_encoder,
@@ -156,6 +150,45 @@ class Library:
             )
         finally:
             self._indexes = None
+
+    def watch(
+        self,
+        paths: Sequence[str | Path] = (),
+        encoder: str | None = None,
+        settle: float = 2.0,
+        progress: Callable[[Progress], None] | None = None,
+        *,
+        include: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        hidden: bool = False,
+    ) -> Iterator[IndexReport]:
+        """Index folders (default: all that the library knows), then follow what changes in them.
+
+        The first report is that of the whole run, each further one that of a batch of changes. A
+        file is read when it has not changed for ``settle`` seconds. Between batches other processes
+        may write; while they do, changes wait, and ``notify`` is told once. A folder may vanish and
+        come back. This never ends by itself: leave the loop, or catch KeyboardInterrupt.
+
+        Raises UsageError for a path that is not a folder and none of the library's.
+        """
+        from xmodal.watching import Follower
+
+        def run(roots: Sequence[Root]) -> IndexReport:
+            try:
+                return self._indexer(encoder).run(
+                    roots,
+                    encoder=encoder,
+                    include=include,
+                    exclude=exclude,
+                    hidden=hidden,
+                    follows=True,
+                    progress=progress,
+                )
+            finally:
+                self._indexes = None
+
+        roots = find_roots(self._database, paths)
+        yield from Follower(run, roots, self.path, self._notify, settle, hidden).reports()
 
     def search(
         self,
@@ -184,9 +217,12 @@ class Library:
             else:
                 feature = self._encoder(space).encode_texts([str(text)])[0]
                 ranking = self._rank(session, space, feature, "text", "image", k, use_features)
-            places = paths_of(session, ranking.ids)
+            places = places_of(session, ranking.ids)
         found = [(places[i], d, score) for i, d, score in ranking.rows() if i in places]
-        return [SearchResult(place, *row) for place, row in enumerate(found, start=1)]
+        return [
+            SearchResult(rank, place.path, distance, score, place.available)
+            for rank, (place, distance, score) in enumerate(found, start=1)
+        ]
 
     def annotate(
         self,
@@ -288,6 +324,15 @@ class Library:
     def info(self, check: bool = True) -> LibraryInfo:
         """What the library holds; ``check`` verifies the file and every checksum."""
         return describe(self._existing_database(), check)
+
+    def _indexer(self, encoder: str | None) -> Indexer:
+        def open_database() -> Database:
+            if self._database is None:
+                self._load_encoder(encoder or "auto")  # an unknown name must leave no file behind
+                self._database = Database.open(self.path, create=True)
+            return self._database
+
+        return Indexer(open_database, self._load_encoder, self._background)
 
     def _existing_database(self) -> Database:
         if self._database is None:

@@ -12,13 +12,15 @@ class SearchResult:
     """One picture found.
 
     ``distance`` is the Hamming distance of the codes in bits; ``score`` is what the ranking
-    orders by (higher is nearer), on the scale of a centred cosine, -1 to 1.
+    orders by (higher is nearer), on the scale of a centred cosine, -1 to 1. ``available`` is false
+    where the drive of the picture was away when it was last indexed.
     """
 
     rank: int
     path: Path
     distance: int
     score: float
+    available: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,8 @@ def indexed(
     library_file: Path,
 ) -> Path:
     """A folder of pictures, indexed with captions; the library may be changed, the folder not."""
-    photos, library = shared / "photos", shared / "library.db"
+    # Not the name of ``photo_folder``: beside the copied library that would be taken for the same.
+    photos, library = shared / "pictures", shared / "library.db"
     if not library.exists():
         shutil.copytree(photo_folder, photos)
         captions = photos / captions_file.name

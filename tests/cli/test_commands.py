@@ -41,7 +41,7 @@ def test_search_json_has_exactly_the_documented_fields(run: Run, indexed: Path) 
     records = [json.loads(line) for line in result.stdout.splitlines()]
     assert [record["rank"] for record in records] == [1, 2, 3, 4]
     for record in records:
-        assert list(record) == ["rank", "path", "distance", "score"]
+        assert list(record) == ["rank", "path", "distance", "score", "available"]
         assert Path(record["path"]).is_file()
         assert isinstance(record["distance"], int)
         assert isinstance(record["score"], float)

@@ -301,3 +301,19 @@ def test_a_walk_that_begins_further_down_finds_what_the_whole_walk_finds_there(t
         ):
             found = {f.relative_path for f in walk(tree, None, Selection(tree, **options), start)}
             assert found == {n for n in _found(tree, **options) if n.startswith(f"{start}/")}
+
+
+def test_of_named_pictures_a_selection_leaves_out_what_it_leaves_out_of_folders(
+    room: ToyRoom, photo_folder: Path
+) -> None:
+    """As when changes are followed: the system names what changed, not the user."""
+    (photo_folder / "1" / IGNORE_FILE).write_text("05.*\n")
+    thumbnails = photo_folder / "0" / "@eaDir"
+    thumbnails.mkdir()
+    (photo_folder / "0" / "01.jpg").rename(thumbnails / "01.jpg")
+    named = ("0/00.jpg", "1/00.png", "1/05.png", "0/@eaDir", "2")
+    paths = [photo_folder / name for name in named]
+    selection = Selection(photo_folder, exclude=["2/"])
+    counts = room.index(photo_folder, only=paths, selection=selection)
+    assert _counts(counts) == (2, 0, 0, 0, 0)
+    assert set(room.files()) == {"0/00.jpg", "1/00.png"}

@@ -24,7 +24,7 @@ from xmodal.ingest.captions import read_captions
 from xmodal.ingest.report import CaptionCounts, IndexCounts, Progress
 from xmodal.store.database import Database
 from xmodal.store.loading import load_codes
-from xmodal.store.models import EncoderRecord, File, HasherRecord
+from xmodal.store.models import LIVE, EncoderRecord, File, HasherRecord
 
 BITS = 64
 
@@ -82,9 +82,9 @@ class ToyRoom:
         return sorted(int(i) for ids, _ in stored.batches for i in ids)
 
     def live(self) -> list[int]:
-        """The item ids that a present file shows."""
+        """The item ids that a file shows which is present or offline."""
         with self.database.session() as session:
-            shown = select(File.item_id).where(File.state == "present").distinct()
+            shown = select(File.item_id).where(File.state.in_(LIVE)).distinct()
             return sorted(i for i in session.scalars(shown) if i is not None)
 
 

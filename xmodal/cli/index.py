@@ -1,16 +1,20 @@
 """`xmodal index`: bring the library up to date with folders of pictures."""
 
+import sys
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from xmodal.cli.options import AsJson, LibraryFile, Offline, open_library
 from xmodal.cli.output import note, print_json
 from xmodal.cli.progress import show_progress
-from xmodal.errors import IndexInterrupted
+from xmodal.errors import IndexInterrupted, UsageError
 
 if TYPE_CHECKING:
+    from xmodal.ingest.report import Progress
+    from xmodal.library import Library
     from xmodal.results import IndexReport
 
 COUNTS = ("indexed", "unchanged", "moved", "removed", "failed")
@@ -19,8 +23,13 @@ COUNTS = ("indexed", "unchanged", "moved", "removed", "failed")
 def index(
     context: typer.Context,
     paths: Annotated[
-        list[Path], typer.Argument(metavar="PATH", help="Folders, or single pictures.")
-    ],
+        list[Path] | None,
+        typer.Argument(
+            metavar="PATH",
+            help="Folders, or single pictures. Default: every folder the library knows.",
+            show_default=False,
+        ),
+    ] = None,
     captions: Annotated[
         Path | None,
         typer.Option(
@@ -69,6 +78,12 @@ def index(
         bool,
         typer.Option("--hidden", help="Read hidden files and folders too (.name)."),
     ] = False,
+    watch: Annotated[
+        bool,
+        typer.Option(
+            "--watch", help="Then follow the folders and index what changes; Ctrl-C ends."
+        ),
+    ] = False,
     as_json: AsJson = False,
     library: LibraryFile = None,
     offline: Offline = False,
@@ -78,6 +93,8 @@ def index(
     \b
     Examples:
       xmodal index ~/Photos
+      xmodal index
+      xmodal index ~/Photos --watch
       xmodal index ~/Photos --captions words.csv
       xmodal index ~/Photos --encoder bundled --offline
       xmodal index ~/Photos --exclude "Raw/" --exclude "*_small.jpg"
@@ -94,24 +111,44 @@ def index(
     what was indexed, and the next run continues. Files that cannot be read are listed with the
     reason, the rest goes on, and the exit code is 2. With --json the fields are indexed,
     unchanged, moved, removed, failed, words (captions and keywords found) and seconds.
+
+    With --watch there is one line, or JSON object, for each batch of changes, and Ctrl-C is exit
+    code 0. A file is read when it has not changed for two seconds.
     """
     interrupted = False
+    selection: dict[str, Any] = {
+        "include": include or (),
+        "exclude": exclude or (),
+        "hidden": hidden,
+    }
     with open_library(context, library, offline, create=True) as opened:
+        if watch:
+            if captions is not None or add_encoder:
+                raise UsageError("--watch follows folders only; index with this option first")
+            _follow(opened, paths or [], as_json, encoder=encoder, **selection)
+            return
         try:
             with show_progress() as progress:
                 report = opened.index(
-                    paths,
+                    paths or [],
                     captions=captions,
                     encoder=encoder,
                     add_encoder=add_encoder,
-                    include=include or (),
-                    exclude=exclude or (),
-                    hidden=hidden,
+                    **selection,
                     progress=progress,
                 )
         except IndexInterrupted as interrupt:
             report = cast("IndexReport", interrupt.report)
             interrupted = True
+    _print_report(report, as_json)
+    if interrupted:
+        note("interrupted; what was indexed stays, and the same command continues from there")
+        raise typer.Exit(130)
+    if report.failed:
+        raise typer.Exit(2)
+
+
+def _print_report(report: "IndexReport", as_json: bool) -> None:
     for failure in report.failures:
         note(f"skipped {failure.path}: {failure.reason}")
     for remark in report.notes:
@@ -123,8 +160,28 @@ def index(
         done = ", ".join(f"{count:,} {name}" for name, count in counts.items())
         found = f", {report.words:,} captions and keywords found" if report.words else ""
         typer.echo(f"{done}{found} in {report.seconds:,.1f} s")
-    if interrupted:
-        note("interrupted; what was indexed stays, and the same command continues from there")
-        raise typer.Exit(130)
-    if report.failed:
-        raise typer.Exit(2)
+
+
+def _follow(library: "Library", paths: list[Path], as_json: bool, **options: Any) -> None:
+    """Print each batch until Ctrl-C; progress is shown of the first run only."""
+    with ExitStack() as first_run:
+        show = first_run.enter_context(show_progress())
+        shown = True
+
+        def progress(step: "Progress") -> None:
+            if shown:
+                show(step)
+
+        try:
+            for report in library.watch(paths, progress=progress, **options):
+                first_run.close()
+                _print_report(report, as_json)
+                sys.stdout.flush()  # in a pipe, each batch is to be seen when it is done
+                if shown:
+                    note("following changes; Ctrl-C ends")
+                shown = False
+        except IndexInterrupted as interrupt:
+            first_run.close()
+            _print_report(cast("IndexReport", interrupt.report), as_json)
+        except KeyboardInterrupt:
+            return

@@ -49,8 +49,9 @@ def search(
       xmodal search sunset --json | jq -r .path
 
     On a terminal this prints a table, in a pipe tab-separated lines: rank, score (higher is
-    nearer), distance of the codes in bits, path. With --json the fields are rank, path, distance
-    and score. Exit code 1 means that nothing was found.
+    nearer), distance of the codes in bits, path. With --json the fields are rank, path, distance,
+    score and available: false on a drive that was away when it was last indexed. Exit code 1 means
+    that nothing was found.
     """
     text = " ".join(words) if words else None
     with open_library(context, library, offline) as opened:
@@ -65,6 +66,8 @@ def search(
     elif results:
         rows = [(str(r.rank), f"{r.score:.3f}", str(r.distance), r.path) for r in results]
         print_table(("#", "score", "bits", "picture"), rows, right=3)
+    if away := sum(not result.available for result in results):
+        note(f"{away} of these are on a drive that was away when it was last indexed")
     if not results:
         note("nothing found")
         raise typer.Exit(1)

@@ -12,7 +12,8 @@ from xmodal.ingest.reading import FileMetadata
 from xmodal.ingest.scope import chunks
 from xmodal.ingest.words import KEYWORD, PERSON, PLACE, Words, replace_words
 from xmodal.metadata import SOURCES, Metadata, Sidecar, combine, read_sidecars
-from xmodal.store.models import Capture, File, Volume
+from xmodal.store.models import LIVE, Capture, File, Volume
+from xmodal.store.volumes import volume_places
 
 
 class Description(NamedTuple):
@@ -93,19 +94,20 @@ class _Copy(NamedTuple):
 def _copies(
     session: Session, items: Collection[int], known: Collection[tuple[int, str]]
 ) -> dict[int, list[_Copy]]:
-    """The other present files with sidecars that show ``items``, in the order of their paths."""
+    """The other files with sidecars that show ``items``, in the order of their paths."""
     found: dict[int, list[_Copy]] = {}
+    places = volume_places(session)
     for chunk in chunks(items):
-        rows = session.execute(
-            select(File, Volume.path)
+        rows = session.scalars(
+            select(File)
             .join(Volume, Volume.id == File.volume_id)
-            .where(File.item_id.in_(chunk), File.state == "present", File.sidecars.is_not(None))
+            .where(File.item_id.in_(chunk), File.state.in_(LIVE), File.sidecars.is_not(None))
             .order_by(Volume.path, File.relative_path)
         )
-        for file, volume in rows:
+        for file in rows:
             place = file.volume_id, file.relative_path
             if file.item_id is not None and file.sidecars and place not in known:
-                folder = (Path(volume) / file.relative_path).parent
+                folder = (places[file.volume_id] / file.relative_path).parent
                 copy = _Copy(file.id, folder, [Sidecar(*each) for each in file.sidecars])
                 found.setdefault(file.item_id, []).append(copy)
     return found

@@ -9,7 +9,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from xmodal.ingest.captions import CaptionRow, Captions
-from xmodal.store.models import File, Volume
+from xmodal.store.models import LIVE, File
+from xmodal.store.volumes import volume_places
 
 
 def match_rows(
@@ -27,7 +28,7 @@ def match_rows(
     below = None if root is None else os.path.join(folders[1], "")
     by_path: dict[str, int] = {}
     by_name: dict[str, set[int]] = {}
-    for path, item_id in _present_files(session):
+    for path, item_id in _live_files(session):
         name = _name(path)
         if name in wanted:
             by_path[_key(path)] = item_id
@@ -54,15 +55,12 @@ def match_rows(
     return matched, unmatched
 
 
-def _present_files(session: Session) -> Iterator[tuple[str, int]]:
-    query = (
-        select(Volume.path, File.relative_path, File.item_id)
-        .join(Volume, Volume.id == File.volume_id)
-        .where(File.state == "present")
-    )
-    for volume, relative_path, item_id in session.execute(query):
+def _live_files(session: Session) -> Iterator[tuple[str, int]]:
+    places = volume_places(session)
+    query = select(File.volume_id, File.relative_path, File.item_id).where(File.state.in_(LIVE))
+    for volume_id, relative_path, item_id in session.execute(query):
         if item_id is not None:
-            yield os.path.join(volume, relative_path), item_id
+            yield os.path.join(places[volume_id], relative_path), item_id
 
 
 def _native(path: str) -> str:

@@ -17,12 +17,12 @@ from xmodal.ingest.decode import decoder_versions
 from xmodal.ingest.patterns import Selection
 from xmodal.ingest.reading import Reader, Reading
 from xmodal.ingest.report import Failure, IndexCounts, Progress
-from xmodal.ingest.saving import EncodedPicture, FileChange, forget_files, save_batch
+from xmodal.ingest.saving import EncodedPicture, FileChange, forget_files, save_batch, set_state
 from xmodal.ingest.scope import KnownFile, Scope, open_scope
-from xmodal.ingest.survey import compare, find_pictures, vanished
+from xmodal.ingest.survey import compare, find_pictures, removed, vanished
 from xmodal.ingest.walk import FoundFile
 from xmodal.store.database import Database
-from xmodal.store.models import Feature, Item
+from xmodal.store.models import LIVE, Feature, Item
 
 OnProgress = Callable[[Progress], None]
 
@@ -46,47 +46,55 @@ def index_volume(
     progress: OnProgress | None = None,
     counts: IndexCounts | None = None,
 ) -> IndexCounts:
-    """Bring the library up to date with the folder ``root``, or with the files ``only`` below it.
+    """Bring the library up to date with the folder ``root``, or with what ``only`` names below it:
+    files and folders, also such that are no longer there.
 
     Files whose size and time are unchanged cost one ``stat``; content that is known costs a
     hash; the rest is decoded in processes while the encoder works, and committed in small batches.
     Files that vanished are marked missing and their pictures lose their codes, but never all
-    of a folder's: a drive that is not mounted must not empty the library. So are files that
-    ``selection`` leaves out, but not those that it does not mean. The caller holds
+    of a folder's: a drive that is not mounted must not empty the library, its files are marked
+    offline and still found. Files that ``selection`` leaves out are marked missing too, those that
+    it does not mean stay as they are; without one, of ``only`` all is read. The caller holds
     ``database.writer()``. ``counts`` grows with each commit; after an interrupt or an error
     what was encoded is committed first, then it is raised again.
 
-    Raises UsageError when ``root`` does not exist or holds no pictures.
+    Raises NothingThereError when ``root`` does not exist or holds no pictures, UsageError when
+    patterns leave none of them.
     """
     counts = IndexCounts() if counts is None else counts
-    selection = selection or Selection(root)
+    named = None if only is None else list(only)
     unread: list[str] = []
-    found = find_pictures(root, only, selection, counts, unread)
-    first = next(found)  # before anything is written: it raises when there is none
+    found = find_pictures(root, named, selection, counts, unread)
+    if named is None:
+        # Before anything is written: this raises when there is none.
+        found = chain((next(found),), found)
+    selection = selection or Selection(root)
     with database.transaction() as session:
-        scope = open_scope(session, Path(os.path.realpath(root)))
+        scope = open_scope(session, Path(os.path.realpath(root)), counts.notes)
+    names = None
+    if named is not None:
+        names = [scope.prefix + path.relative_to(root).as_posix() for path in named]
     with database.session() as session:
-        compared = compare(
-            session,
-            scope,
-            encoder_id,
-            chain((first,), found),
-            selection,
-            counts,
-            whole=only is None,
-        )
-    total, pending, same, _, known, lost = compared
+        compared = compare(session, scope, encoder_id, found, selection, counts, names)
+    total, pending, same, back, _, known, lost = compared
+    unreached = {(scope.prefix + path).rstrip("/") for path in unread}
 
     run = _Run(database, scope, encoder, CodeSpace(encoder_id, coder), counts, known, lost)
     run.watch(progress, total, total - len(pending))
+    if back:
+        with database.transaction() as session:
+            set_state(session, back, "present")
     if pending:
         run.read(pending, same)
-    if only is None:
-        gone = vanished(scope, compared, unread, selection, counts)
-        if gone:
-            with database.transaction() as session:
-                forget_files(session, run.space, [record.id for record in gone])
-            counts.removed += sum(record.state == "present" for record in gone)
+    if named is None:
+        deleted, away = vanished(scope, compared, unreached, selection, counts)
+    else:
+        deleted, away = removed(root, lost.values(), unreached)
+    if deleted or away:
+        with database.transaction() as session:
+            forget_files(session, run.space, [record.id for record in deleted])
+            set_state(session, [r.id for r in away if r.state == "present"], "offline")
+        counts.removed += sum(record.state in LIVE for record in deleted)
     return counts
 
 
@@ -186,7 +194,7 @@ class _Run:
             self._change(reading)
         else:
             record = self._known.get(file.relative_path)
-            if record and record.state == "present" and record.content_hash == reading.content_hash:
+            if record and record.state in LIVE and record.content_hash == reading.content_hash:
                 counts.unchanged += 1
             else:
                 counts.moved += 1

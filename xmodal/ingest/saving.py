@@ -1,7 +1,7 @@
 """One batch of an index run as database changes; the caller's transaction makes it all or nothing.
 
 What holds before and after each of these functions: a picture has a code of the run's hasher if,
-and only if, a present file shows it and it has a feature in the run's space.
+and only if, a file that is present or offline shows it and it has a feature in the run's space.
 """
 
 from collections.abc import Collection, Sequence
@@ -9,17 +9,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sqlalchemy import exists, insert, select, update
+from sqlalchemy import exists, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from xmodal.encoders.base import Features
 from xmodal.ingest.coding import CodeSpace, update_codes
 from xmodal.ingest.describing import Description, describe_pictures, read_copies_again
 from xmodal.ingest.reading import FileMetadata
-from xmodal.ingest.scope import chunks
+from xmodal.ingest.scope import Scope, chunks
 from xmodal.metadata import READER, Sidecar
 from xmodal.store.features import write_features
-from xmodal.store.models import Feature, File, Item
+from xmodal.store.models import LIVE, Feature, File, Item
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +109,38 @@ def forget_files(session: Session, space: CodeSpace, file_ids: Collection[int]) 
     update_codes(session, space, "image", before, live_pictures(session, touched))
 
 
+def set_state(session: Session, file_ids: Collection[int], state: str) -> None:
+    """Mark files as ``present`` or ``offline``, which changes no code: both are searched."""
+    for chunk in chunks(file_ids):
+        session.execute(
+            update(File)
+            .where(File.id.in_(chunk))
+            .values(state=state)
+            .execution_options(synchronize_session=False)
+        )
+
+
+def take_offline(session: Session, scopes: Collection[Scope]) -> int:
+    """Mark the present files of ``scopes`` as offline; returns how many are offline there now."""
+    count = 0
+    for scope in scopes:
+        session.execute(
+            update(File)
+            .where(scope.files(), File.state == "present")
+            .values(state="offline")
+            .execution_options(synchronize_session=False)
+        )
+        there = select(func.count()).where(scope.files(), File.state == "offline")
+        count += session.scalar(there) or 0
+    return count
+
+
 def live_pictures(session: Session, items: Collection[int]) -> set[int]:
-    """Those of ``items`` that a present file shows."""
+    """Those of ``items`` that a file shows which is there, or on a drive that is away."""
     live: set[int] = set()
     for chunk in chunks(items):
         # The first of its files is enough: a picture may have hundreds of copies.
-        shown = exists().where(File.item_id == Item.id, File.state == "present")
+        shown = exists().where(File.item_id == Item.id, File.state.in_(LIVE))
         live |= set(session.scalars(select(Item.id).where(Item.id.in_(chunk), shown)))
     return live
 

@@ -1,12 +1,13 @@
 """Which part of the library an index run is about: the volume, the folder, what is known there."""
 
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import (
+    ColumnElement,
     Select,
     Text,
     and_,
@@ -15,6 +16,7 @@ from sqlalchemy import (
     exists,
     func,
     literal,
+    or_,
     select,
     true,
     type_coerce,
@@ -24,12 +26,15 @@ from sqlalchemy.orm import Session
 
 from xmodal.errors import UsageError
 from xmodal.metadata import READER
-from xmodal.store.models import Feature, File, Item, PathText, Volume
+from xmodal.store.models import LIVE, Feature, File, Item, PathText, Volume
+from xmodal.store.volumes import moved_volume, settle_volumes, volume_places, way_from_library
 
 T = TypeVar("T")
 # Values in one IN (…): far below what any database takes, large enough to be worth the query.
 CHUNK = 500
 ROWS = 500  # fetched at once
+# Paths in one condition, each of which may be a folder.
+_TERMS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +51,15 @@ class Scope:
 
     def path(self, relative_path: str) -> Path:
         return self.volume / relative_path
+
+    def files(self) -> ColumnElement[bool]:
+        """The condition that a file belongs to it."""
+        inside = File.volume_id == self.volume_id
+        if not self.prefix:
+            return inside
+        # LIKE would ignore case in some databases.
+        start = func.substr(File.relative_path, 1, len(self.prefix), type_=PathText)
+        return and_(inside, start == self.prefix)
 
 
 class KnownFile(NamedTuple):
@@ -69,7 +83,7 @@ class KnownFile(NamedTuple):
 # need not look at each one again and again.
 Standing = tuple[int, int, str | None, int]
 # A settled record shows a picture that has a feature in the space, and its metadata was read as it
-# is today; a present one shows a picture.
+# is today; a present one shows a picture, perhaps of a drive that was away.
 OTHER, MISSING, PRESENT, SETTLED = range(4)
 
 
@@ -80,59 +94,82 @@ def chunks(values: Collection[T], size: int = CHUNK) -> Iterator[Sequence[T]]:
         yield listed[start : start + size]
 
 
-def open_scope(session: Session, root: Path) -> Scope:
+def scopes_of(session: Session, folder: Path) -> list[Scope]:
+    """What the library knows in a folder (absolute, links resolved): the innermost volume that
+    holds it, or else each volume inside it.
+    """
+    places = volume_places(session)
+    around = [(path, i) for i, path in places.items() if folder.is_relative_to(path)]
+    if around:
+        path, volume_id = max(around, key=lambda place: len(place[0].parts))
+        return [Scope(volume_id, path, _prefix(folder, path))]
+    return [Scope(i, path, "") for i, path in places.items() if path.is_relative_to(folder)]
+
+
+def open_scope(session: Session, root: Path, notes: list[str]) -> Scope:
     """The scope of ``root`` (absolute, links resolved), in the volume that it belongs to.
 
     A folder inside a known volume is a part of that volume. A folder around known volumes
-    becomes their common volume, and their files get paths relative to it; otherwise a new
-    volume begins.
+    becomes their common volume, and their files get paths relative to it. A folder with the files
+    of a volume that are no longer where they were is that volume, moved. Otherwise a new volume
+    begins. ``notes`` receives a sentence for each volume that moved.
     """
-    known = {Path(volume.path): volume.id for volume in session.scalars(select(Volume))}
-    for path, volume_id in known.items():
-        if root.is_relative_to(path):
-            return Scope(volume_id, path, _prefix(root, path))
-    volume = Volume(path=str(root))
+    notes += settle_volumes(session)
+    scopes = scopes_of(session, root)
+    if len(scopes) == 1 and root.is_relative_to(scopes[0].volume):
+        return scopes[0]
+    way = way_from_library(session, root)
+    if not scopes and (moved := moved_volume(session, root)) is not None:
+        notes.append(f"{root}: the pictures that were in {moved.path}; the library follows them")
+        moved.path, moved.from_library = str(root), way
+        return Scope(moved.id, root, "")
+    volume = Volume(path=str(root), from_library=way)
     session.add(volume)
     session.flush()
+    known = {scope.volume: scope.volume_id for scope in scopes}
     absorbed = []
     for path, volume_id in sorted(known.items()):
-        if path.is_relative_to(root):
-            prefix = _prefix(path, root)
-            absorbed.append(prefix)
-            session.execute(
-                update(File)
-                .where(File.volume_id == volume_id)
-                .values(
-                    volume_id=volume.id,
-                    relative_path=literal(prefix, PathText) + File.relative_path,
-                )
-                .execution_options(synchronize_session=False)
+        prefix = _prefix(path, root)
+        absorbed.append(prefix)
+        session.execute(
+            update(File)
+            .where(File.volume_id == volume_id)
+            .values(
+                volume_id=volume.id,
+                relative_path=literal(prefix, PathText) + File.relative_path,
             )
-            session.execute(delete(Volume).where(Volume.id == volume_id))
+            .execution_options(synchronize_session=False)
+        )
+        session.execute(delete(Volume).where(Volume.id == volume_id))
     return Scope(volume.id, root, "", tuple(absorbed))
 
 
 def standings(
     session: Session, scope: Scope, encoder_id: int, only: Sequence[str] | None = None
 ) -> dict[str, Standing]:
-    """What is known of the files below the scope, or of ``only``, by path in the volume."""
+    """What is known of the files below the scope, or at and below ``only``, by path."""
     table = File.__table__.c
     encoded = exists().where(Feature.encoder_id == encoder_id, Feature.item_id == table.item_id)
-    present = table.state == "present"
+    live = table.state.in_(LIVE)
     # Each feature is of another item: when there are as many as items, no item needs a look.
     every = _count(session, Item.id) == _count(session, Feature.item_id, encoder_id)
-    settled = and_(present, table.metadata_reader == READER, true() if every else encoded)
+    settled = and_(
+        table.state == "present", table.metadata_reader == READER, true() if every else encoded
+    )
     query = select(
         type_coerce(table.relative_path, Text),
         table.size,
         table.mtime_ns,
         type_coerce(table.sidecars, Text),
-        case(
-            (settled, SETTLED), (present, PRESENT), (table.state == "missing", MISSING), else_=OTHER
-        ),
+        case((settled, SETTLED), (live, PRESENT), (table.state == "missing", MISSING), else_=OTHER),
     )
     found: dict[str, Standing] = {}
-    for stored, size, mtime_ns, sidecars, standing in _within(session, query, scope, only):
+    if only is None:
+        inside = File.relative_path.startswith(scope.prefix, autoescape=True)
+        wanted = [inside if scope.prefix else true()]
+    else:
+        wanted = [or_(*map(_at_or_below, chunk)) for chunk in chunks(only, _TERMS)]
+    for stored, size, mtime_ns, sidecars, standing in _rows(session, query, scope, wanted):
         path = stored if stored.isascii() else PathText.read(stored)
         found[path] = (size, mtime_ns, sidecars, standing)
     if scope.prefix:  # LIKE ignores case in some databases
@@ -164,25 +201,27 @@ def known_files(
         File.metadata_reader,
         Feature.item_id.is_not(None),
     ).outerjoin(Feature, (Feature.encoder_id == encoder_id) & (Feature.item_id == File.item_id))
-    rows = _within(session, query, scope, only)
+    wanted = [File.relative_path.in_(chunk) for chunk in chunks(only)]
+    rows = _rows(session, query, scope, wanted)
     return {file.relative_path: file for file in map(KnownFile._make, rows)}
 
 
-def _within(
-    session: Session, query: Select[Any], scope: Scope, only: Sequence[str] | None
+def _rows(
+    session: Session, query: Select[Any], scope: Scope, wanted: Iterable[ColumnElement[bool]]
 ) -> Iterator[Any]:
-    """The rows of ``query`` that are of files below the scope, or of the paths ``only``."""
-    query = query.where(File.volume_id == scope.volume_id)
-    if only is None:
-        inside = File.relative_path.startswith(scope.prefix, autoescape=True)
-        queries = [query.where(inside) if scope.prefix else query]
-    else:
-        queries = [query.where(File.relative_path.in_(chunk)) for chunk in chunks(only)]
+    """The rows of ``query`` for files of the volume that meet one of the conditions."""
     connection = session.connection()  # rows as they are: objects of their own would cost as much
-    for each in queries:
+    for condition in wanted:
+        each = query.where(File.volume_id == scope.volume_id, condition)
         # A call for each single row would cost more than the row.
         for rows in connection.execute(each).partitions(ROWS):
             yield from rows
+
+
+def _at_or_below(path: str) -> ColumnElement[bool]:
+    # An index finds a range, and "0" is what follows "/".
+    below = and_(File.relative_path > path + "/", File.relative_path < path + "0")
+    return or_(File.relative_path == path, below)
 
 
 def _prefix(inner: Path, outer: Path) -> str:
@@ -190,13 +229,18 @@ def _prefix(inner: Path, outer: Path) -> str:
     return "" if relative == os.curdir else relative + "/"
 
 
-def existing_roots(paths: Sequence[str | Path]) -> list[tuple[Path, list[Path] | None]]:
+def roots_of(
+    paths: Sequence[str | Path], known: Collection[Path]
+) -> list[tuple[Path, list[Path] | None]]:
     """Each root to walk, with the single pictures meant where a path is a file, not a folder.
 
-    UsageError for no path at all, and for one that does not exist.
+    Without ``paths`` these are the ``known`` volumes. UsageError where there are none, and for a
+    path that does not exist and never held pictures of the library.
     """
     if not paths:
-        raise UsageError("name at least one folder or picture to index")
+        if not known:
+            raise UsageError("name at least one folder or picture to index")
+        return [(volume, None) for volume in known]
     roots: dict[Path, list[Path] | None] = {}
     for given in paths:
         path = Path(os.path.abspath(Path(given).expanduser()))
@@ -205,6 +249,13 @@ def existing_roots(paths: Sequence[str | Path]) -> list[tuple[Path, list[Path] |
         elif path.is_file():
             if (single := roots.setdefault(path.parent, [])) is not None:
                 single.append(path)
+        elif _is_of(Path(os.path.realpath(path)), known):
+            roots[path] = None
         else:
             raise UsageError(f"{path}: no such file or folder")
     return list(roots.items())
+
+
+def _is_of(path: Path, volumes: Collection[Path]) -> bool:
+    """Whether the path may be that of a drive that is away, as far as names tell."""
+    return any(path.is_relative_to(v) or v.is_relative_to(path) for v in volumes)

@@ -3,13 +3,13 @@
 import errno
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from sqlalchemy.orm import Session
 
-from xmodal.errors import UsageError
+from xmodal.errors import NothingThereError, UsageError
 from xmodal.ingest.decode import decoder_versions, picture_suffixes
 from xmodal.ingest.patterns import Selection
 from xmodal.ingest.report import Failure, IndexCounts
@@ -24,10 +24,12 @@ from xmodal.ingest.scope import (
     known_files,
     standings,
 )
-from xmodal.ingest.walk import FoundFile, walk
+from xmodal.ingest.walk import FoundFile, OnError, walk
 from xmodal.metadata import READER
 from xmodal.metadata.sidecars import Neighbours, Sidecar
+from xmodal.store.models import LIVE
 
+_STAYS = "what is indexed from it stays in the library"
 _UNKNOWN: Standing = (0, 0, None, OTHER)
 
 
@@ -35,7 +37,8 @@ class Comparison(NamedTuple):
     """What is found, beside what is known of it.
 
     ``pending`` of the ``total`` files must be read, in the order of the walk; of those in
-    ``same``, whose content hash is known, only the metadata. ``before`` has what was known below
+    ``same``, whose content hash is known, only the metadata. ``back`` are the records of unchanged
+    files on a drive that was away. ``before`` has what was known below
     the scope, by path; ``known`` the whole records of those files that are not simply unchanged,
     and ``lost`` of those among them that the run is about and that were not found.
     """
@@ -43,6 +46,7 @@ class Comparison(NamedTuple):
     total: int
     pending: list[FoundFile]
     same: dict[str, bytes]
+    back: list[int]
     before: dict[str, Standing]
     known: dict[str, KnownFile]
     lost: dict[str, KnownFile]
@@ -51,15 +55,19 @@ class Comparison(NamedTuple):
 def find_pictures(
     root: Path,
     only: Iterable[Path] | None,
-    selection: Selection,
+    selection: Selection | None,
     counts: IndexCounts,
     unread: list[str],
 ) -> Iterator[FoundFile]:
     """The picture files below ``root``, or just ``only``, in the order of the walk.
 
+    Of ``only``, folders are walked and what is not there is left out; without a ``selection`` its
+    files are read whatever their names.
+
     What cannot be read is added to the failures of ``counts`` and, if there may be pictures that
-    are merely out of reach, to ``unread``, relative to ``root``. The first step raises UsageError
-    when there is nothing, so that nothing is taken for deleted.
+    are merely out of reach, to ``unread``, relative to ``root``. Of a walk the first
+    step raises NothingThereError when there is nothing, so that nothing is taken for deleted, and
+    UsageError when patterns leave nothing.
     """
 
     def cannot_read(relative_path: str, error: OSError) -> None:
@@ -71,17 +79,21 @@ def find_pictures(
             unread.append(relative_path)
 
     if not root.is_dir():
-        raise UsageError(f"{root}: no such folder; what is indexed from it stays in the library")
+        raise NothingThereError(f"{root}: no such folder; {_STAYS}")
     if only is not None:
-        yield from _named(root, only)
+        yield from _named(root, only, selection, cannot_read)
         return
     before = root.stat()
+    selection = selection or Selection(root)
     found = walk(root, cannot_read, selection)
     first = next(found, None)
     if first is None:
-        left = " that the patterns leave" if selection.skipped else ""
-        why = counts.failures[-1].reason if unread else f"holds no pictures{left} ({_suffixes()})"
-        raise UsageError(f"{root}: {why}; what is indexed from it stays in the library")
+        if selection.skipped:
+            raise UsageError(
+                f"{root}: holds no pictures that the patterns leave ({_suffixes()}); {_STAYS}"
+            )
+        why = counts.failures[-1].reason if unread else f"holds no pictures ({_suffixes()})"
+        raise NothingThereError(f"{root}: {why}; {_STAYS}")
     yield first
     yield from found
     if not root.is_dir() or not os.path.samestat(before, root.stat()):
@@ -95,20 +107,16 @@ def compare(
     found: Iterable[FoundFile],
     selection: Selection,
     counts: IndexCounts,
-    *,
-    whole: bool,
+    only: Sequence[str] | None = None,
 ) -> Comparison:
     """Tell the files that must be read from the unchanged ones, and find out which are gone.
 
-    ``found`` are relative to the scope; with ``whole`` they are all that is there. Unchanged
-    files, and those that failed and would fail again, are added to ``counts``.
+    ``found`` are relative to the scope; they are all that is there, or all that is there at and
+    below the paths ``only``, relative to the volume. Unchanged files, and those that failed and
+    would fail again, are added to ``counts``.
     """
     prefix = scope.prefix
-    names = None
-    if not whole:
-        found = list(found)
-        names = [prefix + file.relative_path for file in found]
-    before = standings(session, scope, encoder_id, names)
+    before = standings(session, scope, encoder_id, only)
     left = before.copy()
     unchanged = 0
     doubtful = []
@@ -136,6 +144,7 @@ def compare(
 
     pending: list[FoundFile] = []
     same: dict[str, bytes] = {}
+    back: list[int] = []
     for file in doubtful:
         record = known.get(file.relative_path)
         if record is None or must_read(record, file):
@@ -147,25 +156,44 @@ def compare(
             counts.failures.append(Failure(scope.path(file.relative_path), record.reason or ""))
         else:
             unchanged += 1
+            if record.state == "offline":
+                back.append(record.id)
     counts.unchanged += unchanged
-    return Comparison(total, pending, same, before, known, {path: known[path] for path in gone})
+    return Comparison(
+        total, pending, same, back, before, known, {path: known[path] for path in gone}
+    )
 
 
 def _same_sidecars(known: str | None, found: Sequence[Sidecar]) -> bool:
     return json.loads(known or "[]") == [list(sidecar) for sidecar in found]
 
 
-def _named(root: Path, paths: Iterable[Path]) -> list[FoundFile]:
+def _named(
+    root: Path, paths: Iterable[Path], selection: Selection | None, on_error: OnError
+) -> Iterator[FoundFile]:
     folders: dict[Path, Neighbours] = {}
-    found = []
     for path in paths:
-        status = path.stat()
-        if path.parent not in folders:
-            folders[path.parent] = Neighbours.in_folder(path.parent)
-        sidecars = folders[path.parent].of(path.name)
         relative = path.relative_to(root).as_posix()
-        found.append(FoundFile(relative, status.st_size, status.st_mtime_ns, sidecars))
-    return found
+        if path.is_dir():
+            yield from walk(root, on_error, selection, relative)
+            continue
+        try:
+            if path.parent not in folders:
+                folders[path.parent] = Neighbours.in_folder(path.parent)
+                if selection is not None:
+                    selection.approach(root, relative)
+            status = path.stat()
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            on_error(relative, error)
+            continue
+        if selection is not None and (
+            selection.leaves_out(relative) or not selection.means(relative)
+        ):
+            continue
+        sidecars = folders[path.parent].of(path.name)
+        yield FoundFile(relative, status.st_size, status.st_mtime_ns, sidecars)
 
 
 def _suffixes() -> str:
@@ -174,7 +202,7 @@ def _suffixes() -> str:
 
 def must_describe(record: KnownFile, file: FoundFile) -> bool:
     """Whether what is written in or beside a file that need not be read otherwise may be new."""
-    if record.state != "present":
+    if record.state not in LIVE:
         return False
     sidecars = [list(sidecar) for sidecar in file.sidecars]
     return record.metadata_reader != READER or (record.sidecars or []) != sidecars
@@ -186,36 +214,39 @@ def must_read(record: KnownFile, file: FoundFile) -> bool:
         return True
     if record.state == "failed":
         return record.decoder != decoder_versions()
-    return record.state != "present" or not record.encoded
+    return record.state not in LIVE or not record.encoded
+
+
+class Lost(NamedTuple):
+    """Records whose files were not found: deleted, or away with the drive they lie on."""
+
+    deleted: list[KnownFile]
+    away: list[KnownFile]
 
 
 def vanished(
     scope: Scope,
     compared: Comparison,
-    unread: Sequence[str],
+    unread: Collection[str],
     selection: Selection,
     counts: IndexCounts,
-) -> list[KnownFile]:
-    """The records to mark missing: not found, and not merely out of reach.
+) -> Lost:
+    """What a walk of the whole scope did not find, and not because it is out of reach.
 
     Where nothing is left of what was known below the folder, or below a former volume, it is
     more likely that a drive is not mounted than that everything was deleted. What the selection
-    leaves out is none of that: it goes because the user says so.
+    leaves out is neither: it goes because the user says so.
     """
-    lost = [r for r in compared.lost.values() if r.state in ("present", "failed")]
     left_out: list[KnownFile] = []
-    gone: list[KnownFile] = []
-    for record in lost:
+    rest: list[KnownFile] = []
+    for record in compared.lost.values():
         inside_root = record.relative_path[len(scope.prefix) :]
-        (left_out if selection.leaves_out(inside_root) else gone).append(record)
-    if unread:
-        places = {(scope.prefix + path).rstrip("/") for path in unread}
-        below = tuple(path and path + "/" for path in places)
-        gone = [
-            r for r in gone if not (r.relative_path in places or r.relative_path.startswith(below))
-        ]
+        (left_out if selection.leaves_out(inside_root) else rest).append(record)
+    left_out = _in_reach(left_out, ())
+    gone = _in_reach(rest, unread)
+    away: list[KnownFile] = []
     for prefix in (*scope.absorbed, scope.prefix):
-        inside = [r for r in gone if r.state == "present" and r.relative_path.startswith(prefix)]
+        inside = [r for r in gone if r.state in LIVE and r.relative_path.startswith(prefix)]
         if inside and not any(
             standing in (PRESENT, SETTLED)
             and path.startswith(prefix)
@@ -228,9 +259,35 @@ def vanished(
                 "found; is the drive mounted? They stay in the library"
             )
             gone = [record for record in gone if not record.relative_path.startswith(prefix)]
+            away += inside
     if left_out:
         counts.notes.append(
             f"{scope.path(scope.prefix)}: {len(left_out):,} pictures that were in the library are "
             "left out now; a run that takes them in again need not decode them"
         )
-    return gone + left_out
+    return Lost(gone + left_out, away)
+
+
+def removed(root: Path, lost: Iterable[KnownFile], unread: Collection[str]) -> Lost:
+    """What is no longer there of named files and folders below ``root``.
+
+    Where nothing at all is left in ``root``, its drive was taken away.
+    """
+    gone = _in_reach(lost, unread)
+    try:
+        left = any(root.iterdir())
+    except OSError:
+        left = False
+    return Lost(gone, []) if left else Lost([], gone)
+
+
+def _in_reach(lost: Iterable[KnownFile], unread: Collection[str]) -> list[KnownFile]:
+    """The records that are not missing yet, but for those in places that cannot be read."""
+    below = tuple(path and path + "/" for path in unread)
+    return [
+        record
+        for record in lost
+        if record.state != "missing"
+        and record.relative_path not in unread
+        and not record.relative_path.startswith(below)
+    ]

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from xmodal.results import LibraryInfo
 from xmodal.store.database import Database
 from xmodal.store.models import (
+    LIVE,
     Caption,
     Capture,
     EncoderRecord,
@@ -21,43 +22,56 @@ from xmodal.store.models import (
     ItemKeyword,
     Keyword,
     Segment,
-    Volume,
 )
+from xmodal.store.volumes import volume_places
 
 TextSource = Literal["caption", "keyword", "vocabulary"]
 
 
-def paths_of(session: Session, ids: NDArray[np.int64]) -> dict[int, Path]:
-    """The path of each picture, the first in order where copies share its content."""
+class Place(NamedTuple):
+    """The path of a picture, and whether it was there at the last look."""
+
+    path: Path
+    available: bool
+
+
+def places_of(session: Session, ids: NDArray[np.int64]) -> dict[int, Place]:
+    """Where each picture is: of copies that share its content, the first that is available."""
+    volumes = volume_places(session)
     rows = session.execute(
-        select(File.item_id, Volume.path, File.relative_path)
-        .join(Volume, Volume.id == File.volume_id)
-        .where(File.item_id.in_([int(i) for i in ids]), File.state == "present")
-        .order_by(Volume.path.desc(), File.relative_path.desc())
+        select(File.item_id, File.volume_id, File.relative_path, File.state).where(
+            File.item_id.in_([int(i) for i in ids]), File.state.in_(LIVE)
+        )
     )
-    return {cast(int, item): Path(volume) / relative for item, volume, relative in rows}
+    found: dict[int, Place] = {}
+    for item, volume, relative, state in rows:
+        place = Place(volumes[volume] / relative, state == "present")
+        best = found.setdefault(cast(int, item), place)
+        if (not place.available, place.path) < (not best.available, best.path):
+            found[cast(int, item)] = place
+    return found
 
 
 def texts_of(
     session: Session, ids: NDArray[np.int64], sources: Collection[str]
 ) -> dict[int, tuple[str, TextSource]]:
-    """Text and source of those text items that belong to a picture which is present.
+    """Text and source of those text items that belong to a picture which searches find.
 
     A text that is both is a keyword where keywords are among ``sources``.
     """
     wanted = [int(i) for i in ids]
-    present = exists().where(File.item_id == Caption.item_id, File.state == "present")
+    live = exists().where(File.item_id == Caption.item_id, File.state.in_(LIVE))
     found: dict[int, tuple[str, TextSource]] = {}
     if "caption" in sources:
         rows = session.execute(
             select(Item.id, Item.text)
             .where(Item.id.in_(wanted))
-            .where(exists().where(Caption.text_item_id == Item.id, present))
+            .where(exists().where(Caption.text_item_id == Item.id, live))
         )
         found |= {i: (cast(str, text), "caption") for i, text in rows}
     if "keyword" in sources:
-        present = exists().where(File.item_id == ItemKeyword.item_id, File.state == "present")
-        used = exists().where(ItemKeyword.keyword_id == Keyword.id, present)
+        live = exists().where(File.item_id == ItemKeyword.item_id, File.state.in_(LIVE))
+        used = exists().where(ItemKeyword.keyword_id == Keyword.id, live)
         rows = session.execute(
             select(Keyword.text_item_id, Keyword.name).where(Keyword.text_item_id.in_(wanted), used)
         )
@@ -88,9 +102,9 @@ def describe(database: Database, check: bool) -> LibraryInfo:
         return LibraryInfo(
             path=database.path,
             bytes=database.path.stat().st_size,
-            volumes=[Path(path) for path in session.scalars(select(Volume.path))],
+            volumes=list(volume_places(session).values()),
             pictures=session.scalar(
-                select(func.count(func.distinct(File.item_id))).where(File.state == "present")
+                select(func.count(func.distinct(File.item_id))).where(File.state.in_(LIVE))
             )
             or 0,
             files={str(state): int(number) for state, number in files},

@@ -21,7 +21,7 @@ from xmodal.encoders.base import Features
 from xmodal.hashing import Hasher, create_hasher, load_hasher
 from xmodal.store.database import Database
 from xmodal.store.features import iter_features, read_features
-from xmodal.store.models import Caption, Feature, File, HasherRecord, Item, Keyword
+from xmodal.store.models import LIVE, Caption, Feature, File, HasherRecord, Item, Keyword
 from xmodal.store.segments import SEGMENT_CODES, append_codes
 
 DEFAULT_BITS = 128
@@ -220,7 +220,7 @@ def _live(session: Session, modality: str, first: int, last: int) -> NDArray[np.
     """Ids from ``first`` to ``last`` of the items that a search may return, some repeated."""
     if modality == "image":
         columns: list[Any] = [File.item_id]
-        condition = [File.state == "present"]
+        condition = [File.state.in_(LIVE)]
     else:
         columns, condition = [Caption.text_item_id, Keyword.text_item_id], []
     found = [

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from xmodal.errors import UsageError
 from xmodal.ingest.captions import read_labels
 from xmodal.ingest.matching import match_rows
-from xmodal.store.models import File, ItemKeyword, Keyword
+from xmodal.store.models import LIVE, File, ItemKeyword, Keyword
 
 KEYWORDS, FOLDERS = "keywords", "folders"
 # A label on fewer pictures is either only learned from or only asked for.
@@ -124,7 +124,7 @@ def _folders(session: Session) -> PictureLabels:
     """Every folder between the indexed one and the picture names it: a weak label."""
     rows = session.execute(
         select(File.item_id, File.relative_path).where(
-            File.state == "present", File.item_id.is_not(None)
+            File.state.in_(LIVE), File.item_id.is_not(None)
         )
     )
     return _gathered(

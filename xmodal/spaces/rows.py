@@ -13,7 +13,7 @@ from xmodal.ingest.identity import text_hash
 from xmodal.ingest.scope import chunks
 from xmodal.spaces.labels import PictureLabels
 from xmodal.store.features import read_features
-from xmodal.store.models import Caption, Feature, File, Item
+from xmodal.store.models import LIVE, Caption, Feature, File, Item
 
 Ids = NDArray[np.int64]
 EncodeTexts = Callable[[Sequence[str]], Features]
@@ -113,7 +113,7 @@ def present_pictures(session: Session, encoder_id: int) -> Ids:
     found = session.scalars(
         select(Feature.item_id)
         .where(Feature.encoder_id == encoder_id)
-        .where(Feature.item_id.in_(select(File.item_id).where(File.state == "present")))
+        .where(Feature.item_id.in_(select(File.item_id).where(File.state.in_(LIVE))))
         .order_by(Feature.item_id)
     )
     return np.fromiter(found, np.int64)

@@ -80,7 +80,10 @@ class Database:
     @contextmanager
     def session(self) -> Iterator[Session]:
         """A session that reads one consistent snapshot, whatever a writer does meanwhile."""
-        with translated(self.path), Session(self._engine, expire_on_commit=False) as session:
+        with (
+            translated(self.path),
+            Session(self._engine, expire_on_commit=False, info={"library": self.path}) as session,
+        ):
             yield session
 
     def version(self) -> int:
@@ -105,7 +108,7 @@ class Database:
         engine = self._engine.execution_options(**_WRITE)
         with (
             translated(self.path),
-            Session(engine, expire_on_commit=False) as session,
+            Session(engine, expire_on_commit=False, info={"library": self.path}) as session,
             session.begin(),
         ):
             yield session

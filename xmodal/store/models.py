@@ -23,6 +23,8 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
+# The states of files whose pictures searches find. ``offline``: the drive they lie on is away.
+LIVE = ("present", "offline")
 # SQLite only auto-numbers a primary key declared INTEGER; elsewhere 100 million rows want 64 bits.
 Id = BigInteger().with_variant(Integer, "sqlite")
 
@@ -62,13 +64,15 @@ class Base(DeclarativeBase):
 
 
 class Volume(Base):
-    """A root folder; its id survives a move of the folder, only ``path`` changes."""
+    """A root folder; its id survives a move of the folder, only its two paths change."""
 
     __tablename__ = "volume"
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     path: Mapped[str] = mapped_column(PathText, unique=True)
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=_now)
+    # The way from the library's folder, with /; NULL: not known, or on another Windows drive
+    from_library: Mapped[str | None] = mapped_column(PathText)
 
 
 class File(Base):
