@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from xmodal.errors import XmodalError
     from xmodal.hamming import HammingIndex, Hits
     from xmodal.hashing import create_hasher, list_hashers, load_hasher
+    from xmodal.ingest.report import PurgeReport
     from xmodal.library import Library
     from xmodal.results import (
         Annotation,
@@ -34,6 +35,7 @@ _HOME = {
     "IndexReport": "xmodal.results",
     "Library": "xmodal.library",
     "LibraryInfo": "xmodal.results",
+    "PurgeReport": "xmodal.ingest.report",
     "SearchResult": "xmodal.results",
     "TrainReport": "xmodal.results",
     "TuneReport": "xmodal.results",
@@ -51,6 +53,7 @@ __all__ = [
     "IndexReport",
     "Library",
     "LibraryInfo",
+    "PurgeReport",
     "SearchResult",
     "TrainReport",
     "TuneReport",

@@ -3,7 +3,6 @@
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -28,78 +27,70 @@ from xmodal.store.volumes import volume_places
 Root = tuple[Path, Iterable[Path] | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Indexer:
-    """What an index run takes from the library that it is for.
+def index_paths(
+    open_database: Callable[[], Database],
+    load_encoder: Callable[[str], Encoder],
+    load_background: Callable[[Encoder], Background],
+    roots: Sequence[Root],
+    *,
+    captions: Path | None = None,
+    encoder: str | None = None,
+    add_encoder: bool = False,
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    hidden: bool = False,
+    follows: bool = False,
+    progress: OnProgress | None = None,
+) -> IndexReport:
+    """What :meth:`Library.index <xmodal.library.Library.index>` does, with what it documents.
 
-    ``open_database`` makes the file if need be. It is called when paths and captions are known to
-    be there, so that a wrong argument leaves no file behind.
+    ``open_database`` is called when paths and captions are known to be there, so that a wrong
+    argument leaves no file behind. A run that ``follows`` changes takes a folder
+    without any picture for no mistake, and named pictures for those that changed: patterns count
+    for them too.
     """
-
-    open_database: Callable[[], Database]
-    load_encoder: Callable[[str], Encoder]
-    load_background: Callable[[Encoder], Background]
-
-    def run(
-        self,
-        roots: Sequence[Root],
-        *,
-        captions: Path | None = None,
-        encoder: str | None = None,
-        add_encoder: bool = False,
-        include: Sequence[str] = (),
-        exclude: Sequence[str] = (),
-        hidden: bool = False,
-        follows: bool = False,
-        progress: OnProgress | None = None,
-    ) -> IndexReport:
-        """What :meth:`Library.index <xmodal.library.Library.index>` does with these folders.
-
-        A run that ``follows`` changes takes a folder without any picture for no mistake, and
-        named pictures for those that changed: patterns count for them too.
-        """
-        started = time.monotonic()
-        selections = [Selection(root, include, exclude, hidden) for root, _ in roots]
-        table = read_captions(captions) if captions is not None else None
-        database = self.open_database()
-        counts = IndexCounts()
-        with database.writer():
-            space, chosen = space_for_indexing(database, encoder, add_encoder, self.load_encoder)
-            background = cache(lambda: self.load_background(chosen))
-            code = ensure_code(database, space.id, background)
-            try:
-                for (root, only), selection in zip(roots, selections, strict=True):
-                    try:
-                        index_volume(
-                            database,
-                            root,
-                            chosen,
-                            space.id,
-                            code,
-                            only=only,
-                            selection=selection if only is None or follows else None,
-                            progress=progress,
-                            counts=counts,
-                        )
-                    except NothingThereError as nothing:
-                        counts.notes.append(_note_absence(database, root, nothing, follows))
-                if table is not None:
-                    told = attach_captions(
-                        database, table, chosen, space.id, code, root=roots[0][0], progress=progress
+    started = time.monotonic()
+    selections = [Selection(root, include, exclude, hidden) for root, _ in roots]
+    table = read_captions(captions) if captions is not None else None
+    database = open_database()
+    counts = IndexCounts()
+    with database.writer():
+        space, chosen = space_for_indexing(database, encoder, add_encoder, load_encoder)
+        background = cache(lambda: load_background(chosen))
+        code = ensure_code(database, space.id, background)
+        try:
+            for (root, only), selection in zip(roots, selections, strict=True):
+                try:
+                    index_volume(
+                        database,
+                        root,
+                        chosen,
+                        space.id,
+                        code,
+                        only=only,
+                        selection=selection if only is None or follows else None,
+                        progress=progress,
+                        counts=counts,
                     )
-                    counts.notes += first_notes(told.unmatched, "rows of the captions file")
-                # Texts that an interrupted run, or another feature space, left without a feature.
-                encode_waiting_texts(database, chosen, space.id, code, progress=progress)
-                if add_encoder:
-                    make_default(database, space)
-                code = renew_code(database, space.id, code, background)
-                with database.transaction() as session:
-                    for modality in ("image", "text"):
-                        merge_segments(session, code.hasher_id, modality)
-            except KeyboardInterrupt as interrupt:
-                report = IndexReport.of(counts, time.monotonic() - started)
-                raise IndexInterrupted(report) from interrupt
-        return IndexReport.of(counts, time.monotonic() - started)
+                except NothingThereError as nothing:
+                    counts.notes.append(_note_absence(database, root, nothing, follows))
+            if table is not None:
+                told = attach_captions(
+                    database, table, chosen, space.id, code, root=roots[0][0], progress=progress
+                )
+                counts.notes += first_notes(told.unmatched, "rows of the captions file")
+            # Texts that an interrupted run, or another feature space, left without a feature.
+            encode_waiting_texts(database, chosen, space.id, code, progress=progress)
+            if add_encoder:
+                make_default(database, space)
+            code = renew_code(database, space.id, code, background)
+            with database.transaction() as session:
+                for modality in ("image", "text"):
+                    merge_segments(session, code.hasher_id, modality)
+        except KeyboardInterrupt as interrupt:
+            report = IndexReport.of(counts, time.monotonic() - started)
+            raise IndexInterrupted(report) from interrupt
+    return IndexReport.of(counts, time.monotonic() - started)
 
 
 def find_roots(database: Database | None, paths: Sequence[str | Path]) -> list[Root]:

@@ -2,9 +2,10 @@
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +17,9 @@ from xmodal.encoders.background import Background, load_background
 from xmodal.encoders.base import Features
 from xmodal.errors import LibraryError, UsageError
 from xmodal.hamming import HammingIndex
-from xmodal.indexing import Indexer, Root, find_roots
+from xmodal.indexing import Root, find_roots, index_paths
 from xmodal.ingest.decode import decode_image
-from xmodal.ingest.report import Progress
+from xmodal.ingest.report import Progress, PurgeReport
 from xmodal.query import rank
 from xmodal.query.catalog import TextSource, describe, places_of, texts_of
 from xmodal.query.indexes import Indexes
@@ -137,19 +138,16 @@ class Library:
         that are none, LibraryBusyError when another process writes, and IndexInterrupted on Ctrl-C,
         after what was encoded has been committed.
         """
-        try:
-            return self._indexer(encoder).run(
-                find_roots(self._database, paths),
-                captions=None if captions is None else Path(captions),
-                encoder=encoder,
-                add_encoder=add_encoder,
-                include=include,
-                exclude=exclude,
-                hidden=hidden,
-                progress=progress,
-            )
-        finally:
-            self._indexes = None
+        return self._index(
+            encoder,
+            find_roots(self._database, paths),
+            captions=None if captions is None else Path(captions),
+            add_encoder=add_encoder,
+            include=include,
+            exclude=exclude,
+            hidden=hidden,
+            progress=progress,
+        )
 
     def watch(
         self,
@@ -165,30 +163,31 @@ class Library:
         """Index folders (default: all that the library knows), then follow what changes in them.
 
         The first report is that of the whole run, each further one that of a batch of changes. A
-        file is read when it has not changed for ``settle`` seconds. Between batches other processes
-        may write; while they do, changes wait, and ``notify`` is told once. A folder may vanish and
-        come back. This never ends by itself: leave the loop, or catch KeyboardInterrupt.
+        file is read when it has not changed for ``settle`` seconds. While another process writes,
+        changes wait. This never ends by itself: leave the loop, or catch KeyboardInterrupt.
 
         Raises UsageError for a path that is not a folder and none of the library's.
         """
         from xmodal.watching import Follower
 
-        def run(roots: Sequence[Root]) -> IndexReport:
-            try:
-                return self._indexer(encoder).run(
-                    roots,
-                    encoder=encoder,
-                    include=include,
-                    exclude=exclude,
-                    hidden=hidden,
-                    follows=True,
-                    progress=progress,
-                )
-            finally:
-                self._indexes = None
-
         roots = find_roots(self._database, paths)
+        run = partial(
+            self._index,
+            encoder,
+            include=include,
+            exclude=exclude,
+            hidden=hidden,
+            follows=True,
+            progress=progress,
+        )
         yield from Follower(run, roots, self.path, self._notify, settle, hidden).reports()
+
+    def purge(self, folders: Sequence[str | Path] = (), dry_run: bool = False) -> PurgeReport:
+        """Remove records of missing files, or of all in ``folders``; see ``ingest.purge.purge``."""
+        from xmodal.ingest.purge import purge
+
+        self._indexes = None
+        return purge(self._existing_database(), folders, dry_run=dry_run, notify=self._notify)
 
     def search(
         self,
@@ -325,14 +324,20 @@ class Library:
         """What the library holds; ``check`` verifies the file and every checksum."""
         return describe(self._existing_database(), check)
 
-    def _indexer(self, encoder: str | None) -> Indexer:
+    def _index(self, encoder: str | None, roots: Sequence[Root], **options: Any) -> IndexReport:
         def open_database() -> Database:
             if self._database is None:
                 self._load_encoder(encoder or "auto")  # an unknown name must leave no file behind
                 self._database = Database.open(self.path, create=True)
             return self._database
 
-        return Indexer(open_database, self._load_encoder, self._background)
+        try:
+            return index_paths(
+                open_database, self._load_encoder, self._background,
+                roots, encoder=encoder, **options,
+            )  # fmt: skip
+        finally:
+            self._indexes = None
 
     def _existing_database(self) -> Database:
         if self._database is None:

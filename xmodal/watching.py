@@ -8,6 +8,7 @@ and once an hour.
 
 import os
 import time
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -62,6 +63,7 @@ class Follower:
         self._busy_until = 0.0
         self._told_busy = self._told_deaf = False
         self._begun = False
+        self._broken: deque[float] = deque(maxlen=3)  # when the last watches ended
         self._told: set[Failure] = set()
 
     def reports(self) -> Iterator[IndexReport]:
@@ -109,16 +111,21 @@ class Follower:
         except FileNotFoundError:
             return  # a folder just went
         except (OSError, RuntimeError) as error:
-            if stands:  # a name that is no UTF-8, which a walk reads
-                time.sleep(self._settle)
-                return
-            if not self._told_deaf:
+            if stands:
+                # A name that is no UTF-8, which a walk reads; that opens the file, and ends the
+                # watch once more. Where it goes on and on, once a minute must do.
+                now = time.monotonic()
+                self._broken.append(now)
+                if len(self._broken) < 3 or now - self._broken[0] > WALK_SECONDS_WITHOUT_EVENTS:
+                    time.sleep(self._settle)
+                    return
+            elif not self._told_deaf:
                 why = str(error).partition(" about ")[0].rstrip(".")
                 self._notify(
                     f"changes cannot be followed ({why}), so the folders are read once a minute; "
                     "on Linux, a higher fs.inotify.max_user_watches helps"
                 )
-            self._told_deaf = True
+                self._told_deaf = True
         end = time.monotonic() + WALK_SECONDS_WITHOUT_EVENTS
         while time.monotonic() < end:
             time.sleep(_TICK_MS / 1000)

@@ -1,12 +1,20 @@
 """What the commands say of folders that are away, and of libraries that cannot be written."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from typer.testing import Result
 
+from xmodal.store.database import Database
+
+LAUNCHER = Path(__file__).parents[2] / "cli.py"
 Run = Callable[..., Result]
+Start = Callable[..., subprocess.CompletedProcess[bytes]]
 
 
 def test_the_command_says_what_is_away_and_ends_with_0(
@@ -22,3 +30,93 @@ def test_the_command_says_what_is_away_and_ends_with_0(
     assert "2 of these are on a drive that was away" in result.stderr
     result = run("search", "red", "-k", "2", "--json")
     assert [json.loads(line)["available"] for line in result.stdout.splitlines()] == [False] * 2
+
+
+def test_purge_asks_on_a_terminal_and_wants_yes_elsewhere(
+    run: Run, indexed: Path, library_file: Path
+) -> None:
+    before = library_file.read_bytes()
+    result = run("purge", indexed / "0")
+    assert result.exit_code == 2
+    assert "10 present" in result.stderr
+    assert "add --yes" in result.stderr
+    assert run("purge", indexed / "0", "--dry-run").stdout.startswith("would remove the records")
+    assert library_file.read_bytes() == before
+    result = run("purge", indexed / "0", "--yes")
+    assert result.exit_code == 0
+    assert result.stdout.startswith("removed the records of files: 10 present; 10 pictures")
+    assert json.loads(run("info", "--json").stdout)["pictures"] == 20
+    # Nothing to remove is no reason to ask.
+    result = run("purge", "--json")
+    assert json.loads(result.stdout)["files"] == {}
+    assert run("purge", indexed / "nowhere").exit_code == 2
+
+
+@pytest.mark.parametrize(("answer", "left"), [("n", 30), ("y", 20)])
+def test_purge_does_what_is_answered(indexed: Path, run: Run, answer: str, left: int) -> None:
+    pty = pytest.importorskip("pty")
+    master, slave = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, LAUNCHER, "purge", indexed / "0"], stdin=slave, stdout=slave, stderr=slave
+    ) as process:
+        os.close(slave)
+        os.write(master, f"{answer}\n".encode())
+        shown = b""
+        try:
+            while part := os.read(master, 65_536):
+                shown += part
+        except OSError:  # Linux's way of saying that the other end is closed
+            pass
+    os.close(master)
+    assert process.returncode == 0
+    assert b"Remove the records of files: 10 present" in shown
+    assert json.loads(run("info", "--json").stdout)["pictures"] == left
+
+
+def test_a_second_indexer_says_who_writes_and_changes_nothing(
+    start: Start, indexed: Path, library_file: Path
+) -> None:
+    database = Database.open(library_file)
+    with database.writer():
+        for command in (["index", indexed], ["purge", indexed, "--yes"]):
+            done = start(*command)
+            assert done.returncode == 2
+            message = done.stderr.decode()
+            assert f"another xmodal process (number {os.getpid()}) is writing" in message
+            assert "wait until it is done" in message
+            assert "Traceback" not in message
+        assert start("search", "red").returncode == 0
+    database.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="mounts are made as on Linux")
+def test_a_library_on_a_read_only_mount_is_searched_and_index_says_what_to_do(
+    indexed: Path, library_file: Path, tmp_path: Path
+) -> None:
+    drive = tmp_path / "drive"
+    drive.mkdir()
+    library_file.rename(drive / "library.db")
+    for left in drive.parent.glob("library.db-*"):
+        left.rename(drive / left.name)
+    mount = f'mount --bind "{drive}" "{drive}" && mount -o remount,bind,ro "{drive}" && '
+
+    def mounted(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        program = [sys.executable, LAUNCHER, *arguments, "--library", drive / "library.db"]
+        return subprocess.run(
+            ["unshare", "-Urm", "sh", "-c", mount + 'exec "$@"', "sh", *map(str, program)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    done = mounted("search", "red", "-k", "1")
+    if "unshare" in done.stderr or "mount" in done.stderr:
+        pytest.skip("mounts are not allowed here")
+    assert done.returncode == 0, done.stderr
+    assert Path(done.stdout.rstrip("\n").split("\t")[-1]).is_file()
+    for command in (["index", indexed], ["purge", indexed, "--yes"]):
+        done = mounted(*command)
+        assert done.returncode == 2
+        assert "cannot be written (read-only file, folder or disk); copy it" in done.stderr
+        assert "Traceback" not in done.stderr
+    assert [file.name for file in drive.iterdir()] == ["library.db"]

@@ -16,7 +16,8 @@ COMMANDS = sorted(PROGRAM.commands)
 
 def test_the_commands_are_those_of_the_readme() -> None:
     assert set(COMMANDS) == {
-        "index", "search", "annotate", "train", "tune", "evaluate", "info", "benchmark", "demo",
+        "index", "search", "annotate", "train", "tune", "evaluate", "info", "purge",
+        "benchmark", "demo",
     }  # fmt: skip
 
 

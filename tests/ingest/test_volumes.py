@@ -1,6 +1,7 @@
 """Libraries that travel, folders that move, drives that are away."""
 
 import os
+import random
 import shutil
 import sys
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from sqlalchemy import select
 from toy_room import ToyRoom
 
 from xmodal.errors import UsageError
-from xmodal.ingest.scope import open_scope
+from xmodal.ingest.scope import Scope, open_scope, standings
 from xmodal.library import Library
 from xmodal.store.database import Database
 from xmodal.store.models import File, Volume
@@ -297,6 +298,31 @@ def test_a_volume_whose_name_is_no_utf8_travels_too(tmp_path: Path, photo_folder
     _index(tmp_path / "one" / "library.db", odd)
     moved = (tmp_path / "one").rename(tmp_path / "two")
     assert all(path.is_file() for path in _found(moved / "library.db"))
+
+
+def test_records_at_and_below_any_names_are_found_and_no_others(room: ToyRoom) -> None:
+    chance = random.Random(0)
+    names = [
+        "/".join(
+            chance.choice(["a", "A", "a0", "a.", "a/b", "_", "%", "ä", "\udcff"]) for _ in range(n)
+        )
+        for n in (1, 1, 2, 2, 3, 3) * 30
+    ]
+    with room.database.transaction() as session:
+        volume = Volume(path="/photos")
+        session.add(volume)
+        session.flush()
+        for name in set(names):
+            session.add(File(volume_id=volume.id, relative_path=name, size=1, mtime_ns=1))
+        session.flush()
+        scope = Scope(volume.id, Path("/photos"), "")
+        for count in (1, 2, 150):
+            only = chance.sample(names, count)
+            expected = {n for n in names for o in only if n == o or n.startswith(o + "/")}
+            assert set(standings(session, scope, 1, only)) == expected
+        inner = Scope(volume.id, Path("/photos"), "a/")
+        found = set(session.scalars(select(File.relative_path).where(inner.files())))
+        assert found == {name for name in names if name.startswith("a/")}
 
 
 def test_named_files_and_folders_that_are_gone_or_new_are_all_that_is_looked_at(

@@ -15,6 +15,7 @@ from xmodal.cli.index import index
 from xmodal.cli.info import info
 from xmodal.cli.options import LibraryFile, Offline, Shared
 from xmodal.cli.output import note, prepare_streams, stop_writing
+from xmodal.cli.purge import purge
 from xmodal.cli.search import search
 from xmodal.cli.train import train
 from xmodal.cli.tune import tune
@@ -93,5 +94,5 @@ def program(
     context.obj = Shared(library, offline)
 
 
-for command in (index, search, annotate, train, tune, evaluate, info, benchmark, demo):
+for command in (index, search, annotate, train, tune, evaluate, info, purge, benchmark, demo):
     app.command()(command)

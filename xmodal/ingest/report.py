@@ -70,6 +70,22 @@ class CaptionCounts:
     unmatched: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class PurgeReport:
+    """What a purge removed, or would remove: records, never files.
+
+    ``files`` counts records by the state that they had, ``pictures`` those that no other file of
+    the library has; with these go their ``captions`` and ``keywords``. ``freed`` is by how many
+    bytes the library's file became smaller.
+    """
+
+    files: dict[str, int]
+    pictures: int
+    captions: int
+    keywords: int
+    freed: int = 0
+
+
 def first_notes(notes: Sequence[str], what: str) -> list[str]:
     """The first notes, and how many more of ``what`` there are."""
     shown = list(notes[:MAX_NOTES])

@@ -127,6 +127,17 @@ class Database:
                 self._revision()
             yield self
 
+    def compact(self) -> int:
+        """Make the file as small as what it holds; returns how many bytes it became smaller.
+
+        The caller holds :meth:`writer`. Raises LibraryError when the disk has not the space for a
+        second copy; the library is as it was then.
+        """
+        before = self.path.stat().st_size
+        with translated(self.path):
+            sqlite.compact_file(self.path)
+        return max(0, before - self.path.stat().st_size)
+
     def check(self) -> list[str]:
         """What is wrong with the file, one sentence each; an empty list when nothing is."""
         from xmodal.store.features import check_features

@@ -145,6 +145,29 @@ def copy_file(path: Path, target: Path) -> None:
         raise
 
 
+def compact_file(path: Path) -> None:
+    """Give the space of deleted rows back to the disk, which must hold a second copy meanwhile."""
+    connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
+    with closing(connection):
+        connection.execute("VACUUM")
+        # The file itself shrinks when the log is read back, which a reader may put off.
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+@contextmanager
+def indexed(connection: Connection, *columns: tuple[str, str]) -> Iterator[None]:
+    """Indexes of (table, column) for the length of a block within a transaction.
+
+    For each row deleted, SQLite looks for those that refer to it. Without an index on the column
+    that is a walk over the whole table, which is too long for many and too rare to keep one.
+    """
+    for table, column in columns:
+        connection.exec_driver_sql(f"CREATE INDEX for_a_while_{table} ON {table} ({column})")
+    yield
+    for table, _ in columns:
+        connection.exec_driver_sql(f"DROP INDEX for_a_while_{table}")
+
+
 def read_blob(
     connection: Connection, table: str, column: str, row: int, memory: bytearray | None = None
 ) -> memoryview:

@@ -46,22 +46,28 @@ def settle_volumes(session: Session) -> list[str]:
 
 
 def moved_volume(session: Session, folder: Path) -> Volume | None:
-    """The volume whose files are in ``folder`` now, and no longer where they were."""
+    """The volume most of whose files are in ``folder`` now, and none where they were.
+
+    Times are compared, too: raw pictures of one camera may all have one size.
+    """
     for volume in session.scalars(select(Volume).order_by(Volume.id)).all():
-        if holds(session, volume.id, folder, same_times=True) and not holds(
-            session, volume.id, Path(volume.path)
+        if (
+            _share(session, volume.id, folder, same_times=True) > 0.5
+            and _share(session, volume.id, Path(volume.path)) == 0
         ):
             return volume
     return None
 
 
-def holds(session: Session, volume_id: int, folder: Path, *, same_times: bool = False) -> bool:
-    """Whether most files known of the volume are in ``folder``, judged by paths and sizes.
+def holds(session: Session, volume_id: int, folder: Path) -> bool:
+    """Whether most files known of the volume are in ``folder``, judged by paths and sizes."""
+    return _share(session, volume_id, folder) > 0.5
 
-    With ``same_times`` also by their times: raw pictures of one camera may all have one size.
-    """
+
+def _share(session: Session, volume_id: int, folder: Path, *, same_times: bool = False) -> float:
+    """The share of files known of the volume that are in ``folder``, of a sample of them."""
     if not folder.is_dir():
-        return False
+        return 0.0
     sample = session.execute(
         select(File.relative_path, File.size, File.mtime_ns)
         .where(File.volume_id == volume_id, File.state.in_(LIVE))
@@ -76,7 +82,7 @@ def holds(session: Session, volume_id: int, folder: Path, *, same_times: bool = 
             continue
         same = status.st_size == size
         found += same and (not same_times or _same_time(status.st_mtime_ns, mtime_ns))
-    return 2 * found > len(sample)
+    return found / len(sample) if sample else 0.0
 
 
 def way_from_library(session: Session, folder: Path) -> str | None:
