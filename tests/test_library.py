@@ -85,6 +85,22 @@ def test_a_second_run_changes_nothing(library, photo_folder, captions_file):
     assert library.search("green", k=30) == before
 
 
+def test_a_run_that_finds_nothing_new_loads_no_encoder(library, photo_folder, monkeypatch):
+    def refuse(*arguments, **options):
+        raise EncoderError("not needed")
+
+    monkeypatch.setattr("xmodal.library.load_encoder", refuse)
+    monkeypatch.setattr("xmodal.library.load_background", refuse)
+    with Library.open(library.path) as fresh:
+        assert fresh.index([photo_folder]).unchanged == 30
+        (photo_folder / "0" / "00.jpg").rename(photo_folder / "0" / "gone.txt")
+        assert fresh.index([photo_folder]).removed == 1
+        shutil.copy(photo_folder / "1" / "01.png", photo_folder / "copy.bmp")
+        (photo_folder / "copy.bmp").write_bytes(b"new")
+        with pytest.raises(EncoderError, match="not needed"):
+            fresh.index([photo_folder])
+
+
 def test_removed_pictures_are_not_found_any_more(library, photo_folder):
     for path in photo_folder.rglob("00.*"):
         path.unlink()

@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from pathlib import Path
 
 from xmodal.encoders import Encoder
@@ -10,6 +11,7 @@ from xmodal.encoders.background import Background
 from xmodal.errors import IndexInterrupted, NothingThereError
 from xmodal.ingest.attach import attach_captions, encode_waiting_texts
 from xmodal.ingest.captions import read_captions
+from xmodal.ingest.patterns import Selection
 from xmodal.ingest.pipeline import OnProgress, index_volume
 from xmodal.ingest.report import IndexCounts, first_notes
 from xmodal.ingest.saving import take_offline
@@ -35,24 +37,30 @@ def index_paths(
     captions: Path | None = None,
     encoder: str | None = None,
     add_encoder: bool = False,
-    empty: bool = False,
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    hidden: bool = False,
+    follows: bool = False,
     progress: OnProgress | None = None,
 ) -> IndexReport:
     """What :meth:`Library.index <xmodal.library.Library.index>` does, with what it documents.
 
     ``open_database`` is called when paths and captions are known to be there, so that a wrong
-    argument leaves no file behind. With ``empty`` a folder without any picture is no mistake.
+    argument leaves no file behind. A run that ``follows`` changes takes a folder
+    without any picture for no mistake, and named pictures for those that changed: patterns count
+    for them too.
     """
     started = time.monotonic()
+    selections = [Selection(root, include, exclude, hidden) for root, _ in roots]
     table = read_captions(captions) if captions is not None else None
     database = open_database()
     counts = IndexCounts()
     with database.writer():
         space, chosen = space_for_indexing(database, encoder, add_encoder, load_encoder)
-        background = load_background(chosen)
+        background = cache(lambda: load_background(chosen))
         code = ensure_code(database, space.id, background)
         try:
-            for root, only in roots:
+            for (root, only), selection in zip(roots, selections, strict=True):
                 try:
                     index_volume(
                         database,
@@ -61,11 +69,12 @@ def index_paths(
                         space.id,
                         code,
                         only=only,
+                        selection=selection if only is None or follows else None,
                         progress=progress,
                         counts=counts,
                     )
                 except NothingThereError as nothing:
-                    counts.notes.append(_note_absence(database, root, nothing, empty))
+                    counts.notes.append(_note_absence(database, root, nothing, follows))
             if table is not None:
                 told = attach_captions(
                     database, table, chosen, space.id, code, root=roots[0][0], progress=progress
@@ -76,7 +85,7 @@ def index_paths(
             if add_encoder:
                 make_default(database, space)
             code = renew_code(database, space.id, code, background)
-            renew_calibration(database, space.id, background)
+            renew_calibration(database, code, space.id, background)
             with database.transaction() as session:
                 for modality in ("image", "text"):
                     merge_segments(session, code.hasher_id, modality)

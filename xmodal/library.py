@@ -119,6 +119,10 @@ class Library:
         encoder: str | None = None,
         add_encoder: bool = False,
         progress: Callable[[Progress], None] | None = None,
+        *,
+        include: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        hidden: bool = False,
     ) -> IndexReport:
         """Bring the library up to date with folders, or single pictures and videos; without any,
         with every folder it knows.
@@ -128,15 +132,25 @@ class Library:
 
         ``captions`` is a CSV file with the columns ``file``, ``caption`` and ``keywords`` (``;``
         between keywords). ``encoder`` is needed once, by default ``auto``; another feature space
-        than the library's is refused unless ``add_encoder`` asks for it. Raises UsageError for
-        unknown paths that do not exist or hold no pictures, LibraryBusyError when another process
-        writes, and IndexInterrupted on Ctrl-C, after what was encoded has been committed.
+        than the library's is refused unless ``add_encoder`` asks for it.
+
+        Patterns are those of ``.gitignore``, relative to each folder, for this run alone (see
+        docs/indexing.md). Of files that ``include`` does not mean nothing changes; those that
+        ``exclude`` leaves out leave the library as deleted ones do. ``hidden`` takes in names
+        that begin with a dot. Pictures that are named themselves are read in any case.
+
+        Raises UsageError for unknown paths that do not exist or hold no pictures and for patterns
+        that are none, LibraryBusyError when another process writes, and IndexInterrupted on Ctrl-C,
+        after what was encoded has been committed.
         """
         return self._index(
             encoder,
             find_roots(self._database, paths),
             captions=None if captions is None else Path(captions),
             add_encoder=add_encoder,
+            include=include,
+            exclude=exclude,
+            hidden=hidden,
             progress=progress,
         )
 
@@ -146,6 +160,10 @@ class Library:
         encoder: str | None = None,
         settle: float = 2.0,
         progress: Callable[[Progress], None] | None = None,
+        *,
+        include: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        hidden: bool = False,
     ) -> Iterator[IndexReport]:
         """Index folders (default: all that the library knows), then follow what changes in them.
 
@@ -158,8 +176,16 @@ class Library:
         from xmodal.watching import Follower
 
         roots = find_roots(self._database, paths)
-        run = partial(self._index, encoder, empty=True, progress=progress)
-        yield from Follower(run, roots, self.path, self._notify, settle).reports()
+        run = partial(
+            self._index,
+            encoder,
+            include=include,
+            exclude=exclude,
+            hidden=hidden,
+            follows=True,
+            progress=progress,
+        )
+        yield from Follower(run, roots, self.path, self._notify, settle, hidden).reports()
 
     def purge(self, folders: Sequence[str | Path] = (), dry_run: bool = False) -> PurgeReport:
         """Remove records of missing files, or of all in ``folders``; see ``ingest.purge.purge``."""

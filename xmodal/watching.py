@@ -15,6 +15,7 @@ from pathlib import Path
 from xmodal.errors import LibraryBusyError, UsageError
 from xmodal.indexing import Root
 from xmodal.ingest.decode import picture_suffixes
+from xmodal.ingest.patterns import IGNORE_FILE
 from xmodal.ingest.report import Failure
 from xmodal.metadata.sidecars import SUFFIXES
 from xmodal.results import IndexReport
@@ -47,6 +48,7 @@ class Follower:
         library: Path,
         notify: Callable[[str], None],
         settle: float = SETTLE_SECONDS,
+        hidden: bool = False,
     ) -> None:
         self._run = run
         # Events come with the path that was given, or with links resolved: one path for both.
@@ -54,6 +56,7 @@ class Follower:
         self._library = Path(os.path.realpath(library))
         self._notify = notify
         self._settle = settle
+        self._hidden = hidden
         self._changed: dict[Path, float] = {}  # when each path changed last
         self._waiting_since = 0.0
         self._walk_at = 0.0
@@ -144,7 +147,9 @@ class Follower:
             root = _root_of(path, there)
             if root is None or self._is_library(path):
                 continue
-            if any(part.startswith(".") for part in path.relative_to(root).parts):
+            if path.name == IGNORE_FILE:
+                self._walk_at = 0.0  # what it says may be about any picture below it
+            if not self._hidden and any(p.startswith(".") for p in path.relative_to(root).parts):
                 continue
             if not self._changed:
                 self._waiting_since = now

@@ -123,13 +123,14 @@ def test_file_that_changes_while_it_is_read_is_tried_again_next_time(
 def test_file_that_vanishes_during_the_run_is_listed(
     room: ToyRoom, photo_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = pipeline.open_scope
+    real = pipeline.compare
 
-    def meanwhile(*args: object) -> object:
-        (photo_folder / "0" / "05.jpg").unlink(missing_ok=True)
-        return real(*args)
+    def meanwhile(*args: object, **options: object) -> object:
+        compared = real(*args, **options)
+        (photo_folder / "0" / "05.jpg").unlink()
+        return compared
 
-    monkeypatch.setattr(pipeline, "open_scope", meanwhile)
+    monkeypatch.setattr(pipeline, "compare", meanwhile)
     counts = room.index(photo_folder)
     assert (counts.indexed, counts.failed) == (29, 1)
     assert "No such file" in counts.failures[0].reason

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from toy_room import ToyRoom
 
 from xmodal.errors import UsageError
-from xmodal.ingest.scope import Scope, known_files, open_scope
+from xmodal.ingest.scope import Scope, open_scope, standings
 from xmodal.library import Library
 from xmodal.store.database import Database
 from xmodal.store.models import File, Volume
@@ -319,7 +319,7 @@ def test_records_at_and_below_any_names_are_found_and_no_others(room: ToyRoom) -
         for count in (1, 2, 150):
             only = chance.sample(names, count)
             expected = {n for n in names for o in only if n == o or n.startswith(o + "/")}
-            assert set(known_files(session, scope, 1, only)) == expected
+            assert set(standings(session, scope, 1, only)) == expected
         inner = Scope(volume.id, Path("/photos"), "a/")
         found = set(session.scalars(select(File.relative_path).where(inner.files())))
         assert found == {name for name in names if name.startswith("a/")}

@@ -3,7 +3,7 @@
 import sys
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -56,6 +56,28 @@ def index(
             help="Add --encoder to a library that was made with another one, and search with it.",
         ),
     ] = False,
+    include: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--include",
+            metavar="PATTERN",
+            help="Read only what matches, as in .gitignore: '*.png', '2024/'. May be repeated.",
+            show_default=False,
+        ),
+    ] = None,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--exclude",
+            metavar="PATTERN",
+            help="Leave out what matches: 'Raw/', '*_small.jpg'. May be repeated.",
+            show_default=False,
+        ),
+    ] = None,
+    hidden: Annotated[
+        bool,
+        typer.Option("--hidden", help="Read hidden files and folders too (.name)."),
+    ] = False,
     watch: Annotated[
         bool,
         typer.Option(
@@ -75,9 +97,15 @@ def index(
       xmodal index ~/Photos --watch
       xmodal index ~/Photos --captions words.csv
       xmodal index ~/Photos --encoder bundled --offline
+      xmodal index ~/Photos --exclude "Raw/" --exclude "*_small.jpg"
 
     Captions, keywords, people, places, times, positions and ratings are read from EXIF, IPTC and
     XMP, and from .xmp, .txt and Google's .json files beside the pictures.
+
+    Patterns are relative to each PATH and count for this run. What --include does not match is
+    left as it is in the library; what --exclude matches leaves it, and comes back without
+    decoding when a later run finds it. For good, write the patterns into a file .xmodalignore in
+    any folder. Thumbnails, recycle bins and hidden names are left out.
 
     Run it again whenever you like: renamed, moved and copied files are recognised. Ctrl-C keeps
     what was indexed, and the next run continues. Files that cannot be read are listed with the
@@ -88,11 +116,16 @@ def index(
     code 0. A file is read when it has not changed for two seconds.
     """
     interrupted = False
+    selection: dict[str, Any] = {
+        "include": include or (),
+        "exclude": exclude or (),
+        "hidden": hidden,
+    }
     with open_library(context, library, offline, create=True) as opened:
         if watch:
             if captions is not None or add_encoder:
                 raise UsageError("--watch follows folders only; index with this option first")
-            _follow(opened, paths or [], encoder, as_json)
+            _follow(opened, paths or [], as_json, encoder=encoder, **selection)
             return
         try:
             with show_progress() as progress:
@@ -101,6 +134,7 @@ def index(
                     captions=captions,
                     encoder=encoder,
                     add_encoder=add_encoder,
+                    **selection,
                     progress=progress,
                 )
         except IndexInterrupted as interrupt:
@@ -128,7 +162,7 @@ def _print_report(report: "IndexReport", as_json: bool) -> None:
         typer.echo(f"{done}{found} in {report.seconds:,.1f} s")
 
 
-def _follow(library: "Library", paths: list[Path], encoder: str | None, as_json: bool) -> None:
+def _follow(library: "Library", paths: list[Path], as_json: bool, **options: Any) -> None:
     """Print each batch until Ctrl-C; progress is shown of the first run only."""
     with ExitStack() as first_run:
         show = first_run.enter_context(show_progress())
@@ -139,7 +173,7 @@ def _follow(library: "Library", paths: list[Path], encoder: str | None, as_json:
                 show(step)
 
         try:
-            for report in library.watch(paths, encoder=encoder, progress=progress):
+            for report in library.watch(paths, progress=progress, **options):
                 first_run.close()
                 _print_report(report, as_json)
                 sys.stdout.flush()  # in a pipe, each batch is to be seen when it is done

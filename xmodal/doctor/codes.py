@@ -245,7 +245,7 @@ def _learn_anew(
 ) -> None:
     background = load_background(space)
     code = first_code(database, space.id, background, bits)
-    renew_code(database, space.id, code, background)
+    renew_code(database, space.id, code, lambda: background)
 
 
 def _replace_segments(database: Database, heads: list[Head]) -> None:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 from sqlalchemy import select
@@ -13,11 +14,12 @@ from sqlalchemy.orm import Session
 from xmodal.encoders.base import Encoder
 from xmodal.ingest.coding import Coder, CodeSpace
 from xmodal.ingest.decode import decoder_versions
+from xmodal.ingest.patterns import Selection
 from xmodal.ingest.reading import Reader, Reading
 from xmodal.ingest.report import Failure, IndexCounts, Progress
 from xmodal.ingest.saving import EncodedPicture, FileChange, forget_files, save_batch, set_state
-from xmodal.ingest.scope import KnownFile, Scope, known_files, open_scope
-from xmodal.ingest.survey import find_pictures, must_describe, must_read, removed, vanished
+from xmodal.ingest.scope import KnownFile, Scope, open_scope
+from xmodal.ingest.survey import compare, find_pictures, removed, vanished
 from xmodal.ingest.video import WITHOUT_PYAV, is_video, pyav_version
 from xmodal.ingest.walk import FoundFile
 from xmodal.store.database import Database
@@ -41,6 +43,7 @@ def index_volume(
     coder: Coder,
     *,
     only: Iterable[Path] | None = None,
+    selection: Selection | None = None,
     progress: OnProgress | None = None,
     counts: IndexCounts | None = None,
 ) -> IndexCounts:
@@ -51,54 +54,43 @@ def index_volume(
     hash; the rest is decoded in processes while the encoder works, and committed in small batches.
     Files that vanished are marked missing and their pictures lose their codes, but never all
     of a folder's: a drive that is not mounted must not empty the library, its files are marked
-    offline and still found. The caller holds
+    offline and still found. Files that ``selection`` leaves out are marked missing too, those that
+    it does not mean stay as they are; without one, of ``only`` all is read. The caller holds
     ``database.writer()``. ``counts`` grows with each commit; after an interrupt or an error
     what was encoded is committed first, then it is raised again.
 
-    Raises NothingThereError when ``root`` does not exist or holds no pictures.
+    Raises NothingThereError when ``root`` does not exist or holds no pictures, UsageError when
+    patterns leave none of them.
     """
     counts = IndexCounts() if counts is None else counts
     named = None if only is None else list(only)
-    found, unread = find_pictures(root, named, counts)
+    unread: list[str] = []
+    found = find_pictures(root, named, selection, counts, unread)
+    if named is None:
+        # Before anything is written: this raises when there is none.
+        found = chain((next(found),), found)
+    selection = selection or Selection(root)
     with database.transaction() as session:
         scope = open_scope(session, Path(os.path.realpath(root)), counts.notes)
-        if scope.prefix:
-            found = [f._replace(relative_path=scope.prefix + f.relative_path) for f in found]
-            unread = [scope.prefix + path for path in unread]
-        names = None
-        if named is not None:
-            names = [scope.prefix + path.relative_to(root).as_posix() for path in named]
-        known = known_files(session, scope, encoder_id, names)
-
-    pending: list[FoundFile] = []
-    same: dict[str, bytes] = {}
-    back: list[int] = []  # on a drive that was away
-    lost = dict(known)
-    for file in found:
-        record = lost.pop(file.relative_path, None)
-        if record is None or must_read(record, file):
-            pending.append(file)
-        elif must_describe(record, file) and record.content_hash is not None:
-            pending.append(file)
-            same[file.relative_path] = record.content_hash
-        elif record.state == "failed":
-            counts.failures.append(Failure(scope.path(file.relative_path), record.reason or ""))
-        else:
-            counts.unchanged += 1
-            if record.state == "offline":
-                back.append(record.id)
+    names = None
+    if named is not None:
+        names = [scope.prefix + path.relative_to(root).as_posix() for path in named]
+    with database.session() as session:
+        compared = compare(session, scope, encoder_id, found, selection, counts, names)
+    total, pending, same, back, _, known, lost = compared
+    unreached = {(scope.prefix + path).rstrip("/") for path in unread}
 
     run = _Run(database, scope, encoder, CodeSpace(encoder_id, coder), counts, known, lost)
-    run.watch(progress, len(found), len(found) - len(pending))
+    run.watch(progress, total, total - len(pending))
     if back:
         with database.transaction() as session:
             set_state(session, back, "present")
     if pending:
         run.read(pending, same)
     if named is None:
-        deleted, away = vanished(scope, known, lost, unread, counts)
+        deleted, away = vanished(scope, compared, unreached, selection, counts)
     else:
-        deleted, away = removed(root, lost, unread)
+        deleted, away = removed(root, lost.values(), unreached)
     if deleted or away:
         with database.transaction() as session:
             forget_files(session, run.space, [record.id for record in deleted])

@@ -87,6 +87,7 @@ class Reader:
         self._scope = scope
         self._min_side = min_side
         self._claims: dict[bytes, str] = {}
+        self._linked: dict[tuple[int, ...], Future[bytes]] = {}
 
     def read_all(self, files: Iterable[FoundFile], ahead: int) -> Generator[Reading, None, None]:
         """The readings in the order of ``files``, at most ``ahead`` of them in memory.
@@ -121,7 +122,7 @@ class Reader:
                 if digest is not None:
                     reading: Reading | None = Reading(file, digest)
                 else:
-                    digest = content_hash(stream)
+                    digest = self._hash(stream, before)
                     reading = self._recognise(file, digest)
                 if reading is None and is_video(path):
                     reading = Reading(file, digest, undecoded=True)
@@ -139,6 +140,20 @@ class Reader:
         if (after.st_size, after.st_mtime_ns) != status:
             return Reading(file, reason=CHANGED)
         return reading
+
+    def _hash(self, stream: BufferedIOBase, status: os.stat_result) -> bytes:
+        """The content hash of an open file; one with several names (hard links) is read once."""
+        if status.st_nlink < 2 or not status.st_ino:
+            return content_hash(stream)
+        same = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+        mine: Future[bytes] = Future()
+        first = self._linked.setdefault(same, mine)
+        if first is mine:
+            try:
+                mine.set_result(content_hash(stream))
+            except BaseException as error:
+                mine.set_exception(error)
+        return first.result()
 
     def _decoded(self, reading: Reading) -> Generator[Reading, None, None]:
         """The reading itself, or those of a video's frames, the first of them at the end."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import exists, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from xmodal.encoders.base import Features
@@ -146,9 +146,15 @@ def live_pictures(session: Session, items: Collection[int]) -> set[int]:
     """Those of ``items`` that a file shows which is there, or on a drive that is away."""
     live: set[int] = set()
     for chunk in chunks(items):
-        for item_id, query in shown():
-            present = query.where(item_id.in_(chunk), File.state.in_(LIVE))
-            live |= set(session.scalars(present))
+        # The first of its files is enough: a picture may have hundreds of copies.
+        own = exists().where(File.item_id == Item.id, File.state.in_(LIVE))
+        video = exists().where(
+            Frame.item_id == Item.id,
+            File.content_hash == Frame.content_hash,
+            File.state.in_(LIVE),
+        )
+        query = select(Item.id).where(Item.id.in_(chunk), or_(own, video))
+        live |= set(session.scalars(query))
     return live
 
 

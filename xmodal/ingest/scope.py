@@ -1,21 +1,38 @@
 """Which part of the library an index run is about: the volume, the folder, what is known there."""
 
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from sqlalchemy import ColumnElement, and_, delete, func, literal, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    Text,
+    and_,
+    case,
+    delete,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    true,
+    type_coerce,
+    update,
+)
 from sqlalchemy.orm import Session
 
 from xmodal.errors import UsageError
-from xmodal.store.models import Feature, File, PathText, Volume
+from xmodal.metadata import READER
+from xmodal.store.models import LIVE, Feature, File, Item, PathText, Volume
 from xmodal.store.volumes import moved_volume, settle_volumes, volume_places, way_from_library
 
 T = TypeVar("T")
 # Values in one IN (…): far below what any database takes, large enough to be worth the query.
 CHUNK = 500
+ROWS = 500  # fetched at once
 # Paths in one condition, each of which may be a folder.
 _TERMS = 100
 
@@ -59,6 +76,15 @@ class KnownFile(NamedTuple):
     sidecars: list[list[Any]] | None
     metadata_reader: int | None
     encoded: bool
+
+
+# What an unchanged file is compared with: size, mtime_ns, sidecars (JSON, or None), and how the
+# record stands. A plain tuple: there are as many as files, and of these Python's garbage collector
+# need not look at each one again and again.
+Standing = tuple[int, int, str | None, int]
+# A settled record shows a picture that has a feature in the space, and its metadata was read as it
+# is today; a present one shows a picture, perhaps of a drive that was away.
+OTHER, MISSING, PRESENT, SETTLED = range(4)
 
 
 def chunks(values: Collection[T], size: int = CHUNK) -> Iterator[Sequence[T]]:
@@ -118,39 +144,78 @@ def open_scope(session: Session, root: Path, notes: list[str]) -> Scope:
     return Scope(volume.id, root, "", tuple(absorbed))
 
 
-def known_files(
+def standings(
     session: Session, scope: Scope, encoder_id: int, only: Sequence[str] | None = None
-) -> dict[str, KnownFile]:
-    """The records below the scope, or those at and below the paths ``only``, by path relative to
-    the volume.
-    """
-    query = (
-        select(
-            File.id,
-            File.relative_path,
-            File.size,
-            File.mtime_ns,
-            File.content_hash,
-            File.state,
-            File.reason,
-            File.decoder,
-            File.sidecars,
-            File.metadata_reader,
-            Feature.item_id.is_not(None),
-        )
-        .outerjoin(Feature, (Feature.encoder_id == encoder_id) & (Feature.item_id == File.item_id))
-        .where(File.volume_id == scope.volume_id)
+) -> dict[str, Standing]:
+    """What is known of the files below the scope, or at and below ``only``, by path."""
+    table = File.__table__.c
+    encoded = exists().where(Feature.encoder_id == encoder_id, Feature.item_id == table.item_id)
+    live = table.state.in_(LIVE)
+    # Each feature is of another item: when there are as many as items, no item needs a look.
+    every = _count(session, Item.id) == _count(session, Feature.item_id, encoder_id)
+    settled = and_(
+        table.state == "present", table.metadata_reader == READER, true() if every else encoded
     )
+    query = select(
+        type_coerce(table.relative_path, Text),
+        table.size,
+        table.mtime_ns,
+        type_coerce(table.sidecars, Text),
+        case((settled, SETTLED), (live, PRESENT), (table.state == "missing", MISSING), else_=OTHER),
+    )
+    found: dict[str, Standing] = {}
     if only is None:
         inside = File.relative_path.startswith(scope.prefix, autoescape=True)
-        queries = [query.where(inside) if scope.prefix else query]
+        wanted = [inside if scope.prefix else true()]
     else:
-        queries = [query.where(or_(*map(_at_or_below, chunk))) for chunk in chunks(only, _TERMS)]
-    files = (KnownFile._make(row) for each in queries for row in session.execute(each))
-    # LIKE ignores case in some databases.
-    return {
-        file.relative_path: file for file in files if file.relative_path.startswith(scope.prefix)
-    }
+        wanted = [or_(*map(_at_or_below, chunk)) for chunk in chunks(only, _TERMS)]
+    for stored, size, mtime_ns, sidecars, standing in _rows(session, query, scope, wanted):
+        path = stored if stored.isascii() else PathText.read(stored)
+        found[path] = (size, mtime_ns, sidecars, standing)
+    if scope.prefix:  # LIKE ignores case in some databases
+        found = {path: each for path, each in found.items() if path.startswith(scope.prefix)}
+    return found
+
+
+def _count(session: Session, column: Any, encoder_id: int | None = None) -> int:
+    query = select(func.count(column))
+    if encoder_id is not None:
+        query = query.where(Feature.encoder_id == encoder_id)
+    return session.scalar(query) or 0
+
+
+def known_files(
+    session: Session, scope: Scope, encoder_id: int, only: Sequence[str]
+) -> dict[str, KnownFile]:
+    """The records of the paths ``only``, by path relative to the volume."""
+    query = select(
+        File.id,
+        File.relative_path,
+        File.size,
+        File.mtime_ns,
+        File.content_hash,
+        File.state,
+        File.reason,
+        File.decoder,
+        File.sidecars,
+        File.metadata_reader,
+        Feature.item_id.is_not(None),
+    ).outerjoin(Feature, (Feature.encoder_id == encoder_id) & (Feature.item_id == File.item_id))
+    wanted = [File.relative_path.in_(chunk) for chunk in chunks(only)]
+    rows = _rows(session, query, scope, wanted)
+    return {file.relative_path: file for file in map(KnownFile._make, rows)}
+
+
+def _rows(
+    session: Session, query: Select[Any], scope: Scope, wanted: Iterable[ColumnElement[bool]]
+) -> Iterator[Any]:
+    """The rows of ``query`` for files of the volume that meet one of the conditions."""
+    connection = session.connection()  # rows as they are: objects of their own would cost as much
+    for condition in wanted:
+        each = query.where(File.volume_id == scope.volume_id, condition)
+        # A call for each single row would cost more than the row.
+        for rows in connection.execute(each).partitions(ROWS):
+            yield from rows
 
 
 def _at_or_below(path: str) -> ColumnElement[bool]:

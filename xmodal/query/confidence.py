@@ -84,13 +84,11 @@ class Calibration:
         image_mean: float32 ``(dim,)``, of the pictures; scores are cosines of what is left.
         text: null of texts that ask for pictures.
         image: null of pictures that ask for pictures.
-        pictures: how many the library held.
     """
 
     image_mean: Features
     text: NullScores
     image: NullScores
-    pictures: int
 
     def scores(
         self, queries: Features, modality: str, items: Features, background: Background
@@ -139,7 +137,7 @@ class Calibration:
 
     def dump(self) -> bytes:
         """As ``.npz``: what :meth:`load` reads."""
-        arrays: dict[str, Any] = {"image_mean": self.image_mean, "pictures": self.pictures}
+        arrays: dict[str, Any] = {"image_mean": self.image_mean}
         for name, null in (("text", self.text), ("image", self.image)):
             arrays |= {f"{name}_{key}": value for key, value in asdict(null).items()}
         file = io.BytesIO()
@@ -159,11 +157,11 @@ class Calibration:
                     int(file[f"{name}_pictures"]),
                 )
 
-            return cls(file["image_mean"], null("text"), null("image"), int(file["pictures"]))
+            return cls(file["image_mean"], null("text"), null("image"))
 
 
-def calibrate(images: Features, background: Background, pictures: int) -> Calibration:
-    """Calibrated on ``images`` float32 ``(n, dim)``, a sample of a library of ``pictures``.
+def calibrate(images: Features, background: Background) -> Calibration:
+    """Calibrated on ``images`` float32 ``(n, dim)``, a library or a sample of one.
 
     The words are those of ``background``; its sample pictures ask as pictures that are not there,
     and steady the mean of few.
@@ -176,7 +174,7 @@ def calibrate(images: Features, background: Background, pictures: int) -> Calibr
     strangers = normalise(background.picture_features - mean)
     alike = likeness(centred, strangers)
     alike[alike > _COPY] = alike.min()  # but where the sample pictures are the library
-    return Calibration(mean, text, NullScores.of(alike), pictures)
+    return Calibration(mean, text, NullScores.of(alike))
 
 
 def better_than_chance(chance: NDArray[Any]) -> NDArray[np.bool_]:

@@ -7,9 +7,10 @@ from sqlalchemy.orm import Session
 
 from xmodal.encoders.background import Background
 from xmodal.query.confidence import SAMPLE, Calibration, calibrate
-from xmodal.spaces.code import count_features, sample_features
+from xmodal.spaces.code import ActiveCode, sample_features
 from xmodal.store.database import Database
 from xmodal.store.models import CalibrationRecord
+from xmodal.store.segments import count_codes
 
 # A library that has grown by less looks the same: the law is scaled to its size in any case.
 GROWN = 1.25
@@ -27,7 +28,9 @@ def calibration_of(
     return _calibrated(session, encoder_id, background())
 
 
-def renew_calibration(database: Database, encoder_id: int, background: Background) -> None:
+def renew_calibration(
+    database: Database, code: ActiveCode, encoder_id: int, background: Callable[[], Background]
+) -> None:
     """Calibrate again where the library has grown or shrunk by a quarter, or never was.
 
     The caller holds ``database.writer()``.
@@ -36,10 +39,10 @@ def renew_calibration(database: Database, encoder_id: int, background: Backgroun
         before = session.scalar(
             select(CalibrationRecord.pictures).where(CalibrationRecord.encoder_id == encoder_id)
         )
-        pictures = count_features(session, encoder_id, "image")
+        pictures = count_codes(session, code.hasher_id, "image")
         if not pictures or (before and before / GROWN < pictures < before * GROWN):
             return
-        calibration = _calibrated(session, encoder_id, background)
+        calibration = _calibrated(session, encoder_id, background())
     with database.transaction() as session:
         session.execute(delete(CalibrationRecord).where(CalibrationRecord.encoder_id == encoder_id))
         session.add(
@@ -48,5 +51,4 @@ def renew_calibration(database: Database, encoder_id: int, background: Backgroun
 
 
 def _calibrated(session: Session, encoder_id: int, background: Background) -> Calibration:
-    pictures = count_features(session, encoder_id, "image")
-    return calibrate(sample_features(session, encoder_id, "image", SAMPLE), background, pictures)
+    return calibrate(sample_features(session, encoder_id, "image", SAMPLE), background)

@@ -7,7 +7,7 @@ before a search sees it, and a killed one leaves only a row that the next writer
 """
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,14 +61,16 @@ def active_code(session: Session, encoder_id: int) -> ActiveCode | None:
     return ActiveCode(record.id, record.name, hasher, record.trained_on)
 
 
-def ensure_code(database: Database, encoder_id: int, background: Background) -> ActiveCode:
+def ensure_code(
+    database: Database, encoder_id: int, load_background: Callable[[], Background]
+) -> ActiveCode:
     """The active code; in a new feature space one fitted on the background alone."""
     discard_unfinished(database, encoder_id)
     with database.session() as session:
         code = active_code(session, encoder_id)
     if code is not None:
         return code
-    return first_code(database, encoder_id, background)
+    return first_code(database, encoder_id, load_background())
 
 
 def first_code(
@@ -81,18 +83,24 @@ def first_code(
 
 
 def renew_code(
-    database: Database, encoder_id: int, code: ActiveCode, background: Background
+    database: Database,
+    encoder_id: int,
+    code: ActiveCode,
+    load_background: Callable[[], Background],
 ) -> ActiveCode:
     """The ``itq`` code fitted again when the library has doubled; any other code is kept."""
     if code.name != "itq":
         return code
     fitted_on = int(code.trained_on.get("pictures", 0))
+    if fitted_on >= FIT_SAMPLE:
+        return code
     with database.session() as session:
         pictures = count_features(session, encoder_id, "image")
-        if fitted_on >= FIT_SAMPLE or pictures < max(2 * fitted_on, 8):
+        if pictures < max(2 * fitted_on, 8):
             return code
         images = sample_features(session, encoder_id, "image")
         texts = sample_features(session, encoder_id, "text")
+    background = load_background()
     hasher = create_hasher("itq", bits=code.hasher.bits)
     hasher.fit(
         np.concatenate([background.picture_features, images]),

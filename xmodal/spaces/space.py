@@ -7,6 +7,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from xmodal.encoders.base import Encoder
+from xmodal.encoders.lazy import lazy_encoder
 from xmodal.errors import EncoderError, LibraryError
 from xmodal.store.database import Database
 from xmodal.store.models import EncoderRecord
@@ -60,7 +61,7 @@ def space_for_indexing(
     add: bool,
     load: Callable[[str], Encoder],
 ) -> tuple[Space, Encoder]:
-    """The space that an index run writes to, and its encoder.
+    """The space that an index run writes to, and its encoder, which may be loaded only when used.
 
     A new library takes ``spec`` (default ``auto``). Later runs use the default space; a ``spec``
     that leads to another encoder is refused unless ``add`` asks for a second space, which then
@@ -69,7 +70,8 @@ def space_for_indexing(
     with database.session() as session:
         known = spaces(session)
     if spec is None and known:
-        return known[0], known[0].verified(load(known[0].spec))
+        space = known[0]
+        return space, lazy_encoder(lambda: space.verified(load(space.spec)))
     encoder = load(spec or "auto")
     for space in known:
         if space.identifier == encoder.id:

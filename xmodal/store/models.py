@@ -51,7 +51,12 @@ class PathText(TypeDecorator[str]):
         return None if value is None else value.translate(self._STORE)
 
     def process_result_value(self, value: str | None, dialect: Any) -> str | None:
-        return None if value is None else value.translate(self._LOAD)
+        return None if value is None else self.read(value)
+
+    @classmethod
+    def read(cls, stored: str) -> str:
+        """The path that is stored as ``stored``."""
+        return stored.translate(cls._LOAD)
 
 
 class Base(DeclarativeBase):
