@@ -130,7 +130,10 @@ HARMS: dict[str, Harm] = {
         False,
     ),
     "no default encoder": Harm("default encoder", _run("UPDATE encoder SET is_default = 0")),
-    "dimensions wrong": Harm("numbers of a code", _run("UPDATE encoder SET dim = 47")),
+    "dimensions wrong": Harm("dimensions", _run("UPDATE encoder SET dim = 47")),
+    "calibration flipped": Harm(
+        "calibration", _run("UPDATE calibration SET blob = CAST(x'00' || substr(blob, 2) AS BLOB)")
+    ),
     "bits wrong": Harm("numbers of a code", _run("UPDATE hasher SET bits = 64")),
     "hasher flipped": Harm(
         "hasher", _run("UPDATE hasher SET blob = CAST(x'00' || substr(blob, 2) AS BLOB)")

@@ -81,6 +81,7 @@ class _Visit:
             records.default_encoders,
             records.file_records,
             records.unused_keywords,
+            codes.dimensions,
             codes.hasher_records,
             contents.features,
             contents.texts,
@@ -89,6 +90,7 @@ class _Visit:
             partial(codes.missing_codes, self.load_background),
             codes.segments,
             codes.codes_in_step,
+            codes.calibrations,
         ]
         for check in checks:
             self.run(check)

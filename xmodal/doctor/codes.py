@@ -13,6 +13,7 @@ from xmodal.doctor.checks import Damage, some
 from xmodal.encoders.background import Background
 from xmodal.errors import HasherError
 from xmodal.hashing import Hasher, load_hasher
+from xmodal.spaces.calibration import read_calibration
 from xmodal.spaces.code import (
     CODING_BATCH,
     DEFAULT_BITS,
@@ -27,7 +28,7 @@ from xmodal.spaces.space import Space, spaces
 from xmodal.store.database import Database
 from xmodal.store.features import read_features
 from xmodal.store.loading import Head, read_heads, read_ids
-from xmodal.store.models import EncoderRecord, Feature, HasherRecord, Item
+from xmodal.store.models import CalibrationRecord, EncoderRecord, Feature, HasherRecord, Item
 from xmodal.store.segments import (
     append_codes,
     damaged_segments,
@@ -74,6 +75,43 @@ def hasher_records(session: Session) -> Iterator[Damage]:
                 f"{record.name} is of {found[0]} and {found[1]}",
                 "the records are set to what the hasher has",
                 partial(_set_numbers, hasher_id=record.id, encoder_id=record.encoder_id, to=found),
+            )
+
+
+def dimensions(session: Session) -> Iterator[Damage]:
+    """An encoder's record has the dimensions that most of its features have."""
+    size = func.length(Feature.vector)
+    for space in spaces(session):
+        most = session.execute(
+            select(size, func.count())
+            .where(Feature.encoder_id == space.id)
+            .group_by(size)
+            .order_by(func.count().desc())
+            .limit(1)
+        ).first()
+        dim = session.scalar(select(EncoderRecord.dim).where(EncoderRecord.id == space.id))
+        if most is None or most[0] == 2 * (dim or 0):
+            continue
+        yield Damage(
+            "dimensions",
+            1,
+            f"the record of {space.identifier} says {dim} dimensions, but {most[1]:,} of its "
+            f"features have {most[0] // 2}",
+            "the record is set to what the features have",
+            partial(_set_dimensions, encoder_id=space.id, dim=most[0] // 2),
+        )
+
+
+def calibrations(session: Session) -> Iterator[Damage]:
+    """A calibration can be read."""
+    for record in session.scalars(select(CalibrationRecord)):
+        if read_calibration(record.blob) is None:
+            yield Damage(
+                "calibration",
+                1,
+                "what the library takes for chance cannot be read; searches measure it anew",
+                "removed; the next `xmodal index` measures it again",
+                partial(_drop_calibration, encoder_id=record.encoder_id),
             )
 
 
@@ -238,6 +276,16 @@ def _set_numbers(database: Database, hasher_id: int, encoder_id: int, to: tuple[
     with database.transaction() as session:
         session.execute(update(HasherRecord).where(HasherRecord.id == hasher_id).values(bits=bits))
         session.execute(update(EncoderRecord).where(EncoderRecord.id == encoder_id).values(dim=dim))
+
+
+def _set_dimensions(database: Database, encoder_id: int, dim: int) -> None:
+    with database.transaction() as session:
+        session.execute(update(EncoderRecord).where(EncoderRecord.id == encoder_id).values(dim=dim))
+
+
+def _drop_calibration(database: Database, encoder_id: int) -> None:
+    with database.transaction() as session:
+        session.execute(delete(CalibrationRecord).where(CalibrationRecord.encoder_id == encoder_id))
 
 
 def _learn_anew(

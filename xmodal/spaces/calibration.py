@@ -1,5 +1,7 @@
 """The calibration of a feature space: kept in the library, made anew as the library grows."""
 
+import zipfile
+import zlib
 from collections.abc import Callable
 
 from sqlalchemy import delete, select
@@ -19,13 +21,20 @@ GROWN = 1.25
 def calibration_of(
     session: Session, encoder_id: int, background: Callable[[], Background]
 ) -> Calibration:
-    """The calibration of this space, made now where the library has none yet."""
+    """The calibration of this space, made now where the library has none that can be read."""
     blob = session.scalar(
         select(CalibrationRecord.blob).where(CalibrationRecord.encoder_id == encoder_id)
     )
-    if blob is not None:
+    kept = None if blob is None else read_calibration(blob)
+    return kept or _calibrated(session, encoder_id, background())
+
+
+def read_calibration(blob: bytes) -> Calibration | None:
+    """What the library keeps; None where it is damaged."""
+    try:
         return Calibration.load(blob)
-    return _calibrated(session, encoder_id, background())
+    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile, zlib.error):
+        return None
 
 
 def renew_calibration(

@@ -40,14 +40,16 @@ def salvage(path: Path, target: Path, tables: Mapping[str, Sequence[str]]) -> di
             if name not in there:
                 found[table] = Salvaged(0, None)
                 continue
-            known = _matched(columns, _first_column(source, _COLUMNS, name))
-            asked = ", ".join(f"[{known.get(column, column)}]" for column in columns)
+            stored_columns = _first_column(source, _COLUMNS, name)
+            known = _matched(columns, stored_columns)
+            # By their places: a damaged name may not even be text.
+            kept_at = [stored_columns.index(known.get(column, column)) + 1 for column in columns]
             names, places = ", ".join(columns), ", ".join("?" * len(columns))
             insert = f"INSERT OR IGNORE INTO {table} ({names}) VALUES ({places})"
             copy.execute("BEGIN")
             last = _last_row(source, name)
-            for row in _readable_rows(source, f"SELECT rowid, {asked} FROM [{name}]", 1, last):
-                copy.execute(insert, row[1:])
+            for row in _readable_rows(source, f"SELECT rowid, * FROM [{name}]", 1, last):
+                copy.execute(insert, [row[place] for place in kept_at])
             copy.execute("COMMIT")
             (kept,) = copy.execute(f"SELECT count(*) FROM {table}").fetchone()
             stored = _first_answer(source, f"SELECT count(*) FROM [{name}]")
@@ -56,7 +58,12 @@ def salvage(path: Path, target: Path, tables: Mapping[str, Sequence[str]]) -> di
 
 
 def _first_column(connection: sqlite3.Connection, query: str, *values: str) -> list[str]:
-    return [row[0] for row in connection.execute(query, values)]
+    """The names that a query gives; bytes that are no text are replaced."""
+    connection.text_factory = lambda name: name.decode("utf-8", "replace")
+    try:
+        return [row[0] for row in connection.execute(query, values)]
+    finally:
+        connection.text_factory = str
 
 
 def _matched(expected: Iterable[str], found: Collection[str]) -> dict[str, str]:
