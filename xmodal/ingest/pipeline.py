@@ -79,6 +79,7 @@ def index_volume(
             counts.unchanged += 1
 
     run = _Run(database, scope, encoder, CodeSpace(encoder_id, coder), counts, known, lost)
+    counts.left += len(pending)
     run.watch(progress, len(found), len(found) - len(pending))
     if pending:
         run.read(pending, same)
@@ -140,8 +141,9 @@ class _Run:
     def watch(self, progress: OnProgress | None, total: int, done: int) -> None:
         """Report to ``progress`` from now on, starting with the ``done`` files of ``total``."""
         self._progress, self._total, self._done = progress, total, done
-        if progress and done:
-            progress(Progress(done, total, self._scope.volume, self._counts.failed))
+        if progress:
+            folder = self._scope.path(self._scope.prefix)
+            progress(Progress(done, total, folder, self._counts.failed, start=True))
 
     def read(self, pending: Sequence[FoundFile], same: dict[str, bytes]) -> None:
         """Read, encode and commit; also after an interrupt or an error, before it is raised.
@@ -194,7 +196,7 @@ class _Run:
             self._change(reading)
         if self._unsaved.due():
             self._save(reader)
-        self._report(file)
+        self._report(reading)
 
     def _change(self, reading: Reading) -> None:
         """Note what the file's record becomes; a renamed file keeps the record that it had."""
@@ -244,18 +246,19 @@ class _Run:
             self._counts.words += words
         self._unsaved = _Unsaved()
         reader.known.update(picture.content_hash for picture in batch.pictures)
+        self._counts.left -= len(batch.changes)
         self._counts.indexed += batch.counts.indexed
         self._counts.unchanged += batch.counts.unchanged
         self._counts.moved += batch.counts.moved
         self._counts.unclear += batch.counts.unclear
         self._counts.failures += batch.counts.failures
 
-    def _report(self, file: FoundFile) -> None:
+    def _report(self, reading: Reading) -> None:
         self._done += 1
         if self._progress:
             failed = self._counts.failed + self._unsaved.counts.failed
-            path = self._scope.path(file.relative_path)
-            self._progress(Progress(self._done, self._total, path, failed))
+            path = self._scope.path(reading.file.relative_path)
+            self._progress(Progress(self._done, self._total, path, failed, reason=reading.reason))
 
 
 def _encoded_content(session: Session, encoder_id: int) -> set[bytes]:
