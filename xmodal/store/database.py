@@ -180,12 +180,12 @@ class Database:
                 elif revision != schema.REVISIONS[-1]:
                     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
                     name = f"{self.path.stem}.backup-{revision}-{stamp}.db"
-                    sqlite.copy_file(self.path, self.path.with_name(name))
+                    copy = sqlite.copy_file(self.path, self.path.with_name(name))
                     schema.migrate_tables(connection)
                     for finding in sqlite.check_references(connection):
                         raise LibraryError(
                             f"{self.path}: migrating it would leave it damaged ({finding}), so it "
-                            f"was left as it is; a copy is in {name}"
+                            f"was left as it is; a copy is in {copy.name}"
                         )
         finally:
             engine.dispose()
@@ -208,7 +208,7 @@ class Database:
         except OSError as error:
             raise LibraryError(
                 f"{self.path}: cannot be written: {lock.lock_file}: {error.strerror}; check "
-                "the permissions of the folder"
+                "the permissions of the folder, and whether its disk is full"
             ) from error
         try:
             # A soft lock, of file systems that have no other, keeps its own notes in the file.

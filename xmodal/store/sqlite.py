@@ -5,6 +5,7 @@ sessions of :class:`~xmodal.store.database.Database`.
 """
 
 import os
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine, NullPool, QueuePool, create_engine, event, text
 from sqlalchemy.exc import DBAPIError
 
-from xmodal.errors import LibraryBusyError, LibraryError
+from xmodal.errors import DiskFullError, LibraryBusyError, LibraryError
 
 APPLICATION_ID = 0x786D6F64  # "xmod", in the file's header: tells a library from other databases
 _SMALLEST_FILE = 512  # bytes: one page of the smallest size
@@ -133,13 +134,30 @@ def connect_engine(path: Path, *, writable: bool, foreign_keys: bool = True) -> 
     return engine
 
 
-def copy_file(path: Path, target: Path) -> None:
-    """Copy the library to ``target``, whole or not at all, while others read and write it."""
+def copy_file(path: Path, target: Path) -> Path:
+    """Copy the library to ``target``, whole or not at all, while others read and write it.
+
+    Returns the path of the copy: nothing that lies at ``target`` already is replaced. Raises
+    DiskFullError before it begins where there is no room for the copy.
+    """
+    number = 1
+    free_name = target
+    while free_name.exists():
+        number += 1
+        free_name = target.with_stem(f"{target.stem}-{number}")
+    target = free_name
+    needed, free = path.stat().st_size, shutil.disk_usage(path.parent).free
+    if needed > free:
+        raise DiskFullError(
+            f"{path}: the disk is too full for the copy that is made before its format changes: "
+            f"{needed / 1e6:,.1f} MB needed, {_free_space(path)}; free some space and run again"
+        )
     partial = target.with_name(f"{target.name}.partial")
     try:
         with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(partial)) as copy:
             source.backup(copy)
         partial.replace(target)
+        return target
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
@@ -218,11 +236,19 @@ def translated(path: Path) -> Iterator[None]:
         raise _explain(path, error) from error
 
 
+def _free_space(path: Path) -> str:
+    try:
+        return f"{shutil.disk_usage(path.parent).free / 1e6:,.1f} MB free there"
+    except OSError:
+        return "free space unknown"
+
+
 def _explain(path: Path, error: BaseException) -> LibraryError:
     code = getattr(error, "sqlite_errorname", None) or ""
     if code.startswith("SQLITE_FULL"):
-        return LibraryError(
-            f"{path}: the disk is full; free some space and run again, nothing committed is lost"
+        return DiskFullError(
+            f"{path}: the disk is full ({_free_space(path)}); nothing committed is lost, free some "
+            "space and run the same command again"
         )
     if code.startswith(("SQLITE_READONLY", "SQLITE_PERM", "SQLITE_AUTH")):
         return LibraryError(
@@ -242,7 +268,8 @@ def _explain(path: Path, error: BaseException) -> LibraryError:
         )
     if code.startswith("SQLITE_IOERR"):
         return LibraryError(
-            f"{path}: the disk cannot be read or written ({error}); check it, then run again"
+            f"{path}: the disk cannot be read or written ({error}, {_free_space(path)}); check it, "
+            "also for a quota, then run again: nothing committed is lost"
         )
     return LibraryError(f"{path}: {error}; `xmodal info` checks the file")
 
