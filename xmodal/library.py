@@ -118,9 +118,11 @@ class Library:
 
         ``captions`` is a CSV file with the columns ``file``, ``caption`` and ``keywords`` (``;``
         between keywords). ``encoder`` is needed once, by default ``auto``; another feature space
-        than the library's is refused unless ``add_encoder`` asks for it. Raises UsageError for
-        paths that do not exist or hold no pictures, LibraryBusyError when another process writes,
-        and IndexInterrupted on Ctrl-C, after what was encoded has been committed.
+        than the library's is refused unless ``add_encoder`` asks for it. ``progress`` is called
+        for each folder, with what is done and what is left in it, and then for each file. Raises
+        UsageError for paths that do not exist or hold no pictures, LibraryBusyError when another
+        process writes, DiskFullError with what was kept, and IndexInterrupted on Ctrl-C, after what
+        was encoded has been committed.
         """
 
         def open_database() -> Database:
