@@ -13,10 +13,10 @@ Each of these is a process of its own, and they alternate:
 
 The *limit* is cores / (processor seconds a picture of the three, each measured alone): what a run
 would reach in which no core ever waits and nothing else costs anything. *ratio* is end to end
-before that limit. *others* is the share of the cores that other programs took meanwhile, with this
-script among them: the second ratio is before the limit of what they left. What lowers it is
-*overhead*, the processor seconds of the run beyond those of its stages, and *idle*, the share that
-nobody used.
+before that limit. *others* is the share of the cores that other programs took meanwhile, with
+this script among them. Where that is much, the second ratio tells more: of the processor seconds
+that the run used or nobody used, the share that the stages need. What lowers it is *overhead*, what
+the run used beyond its stages, and *idle*, the share that nobody used.
 
 Memory is the sum of the resident memory of all processes of the run, sampled 20 times a second;
 pages that they share count several times.
@@ -202,6 +202,7 @@ def compare_with_limit(folder: Path, encoder: str, repeat: int, most: int) -> No
         cpus = [stage["cpu"] / stage["pictures"] for stage in stages]
         limit = cores / sum(cpus)
         reached = found["pictures"] / found["seconds"]
+        useful = sum(cpus) * found["pictures"]
         others = max(0.0, run.busy - found["cpu"]) / (run.idle + run.busy)
         rows.append(
             {f"{name} alone, pictures/s": stage["pictures"] / stage["seconds"]
@@ -213,8 +214,8 @@ def compare_with_limit(folder: Path, encoder: str, repeat: int, most: int) -> No
                 "end to end, pictures/s": reached,
                 "ratio": reached / limit,
                 "others": others,
-                "**ratio of what others left**": reached / limit / (1 - others),
-                "overhead": found["cpu"] / found["pictures"] / sum(cpus) - 1,
+                "**ratio of what others left**": useful / (found["cpu"] + run.idle),
+                "overhead": found["cpu"] / useful - 1,
                 "idle": run.idle / (run.idle + run.busy),
                 "peak memory, MB": run.memory / 1e6,
                 "second run, s": again["seconds"],

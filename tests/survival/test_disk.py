@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,7 +36,6 @@ class OnDisk(NamedTuple):
     run: Callable[[int, list[list[object]]], list[Result]]
 
 
-@cache
 def can_mount(place: Path) -> bool:
     command = [*NAMESPACE, "mount", "-t", "tmpfs", "none", str(place)]
     return bool(shutil.which("unshare")) and not subprocess.run(command, check=False).returncode

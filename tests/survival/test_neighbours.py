@@ -58,6 +58,7 @@ def sound(library: Library) -> bool:
     return library.info().problems == []
 
 
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="needs POSIX signals")
 def test_a_second_run_names_the_first_and_neither_loses_anything(
     many: Path, tmp_path: Path
 ) -> None:
