@@ -50,6 +50,7 @@ def test_the_time_left_is_that_of_the_files_that_must_be_read(
     wait: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with progress.show_progress() as show:
+        wait(60.0)  # for the encoder
         show(Progress(9_900, 10_000, FOLDER, 0, start=True))
         wait(20.0)
         show(Progress(9_910, 10_000, Path("a.jpg"), 0))

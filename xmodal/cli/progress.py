@@ -62,6 +62,8 @@ def _lines() -> Show:
         speed = rate(step)
         _note_start(step)
         now = time.monotonic()
+        if step.start:
+            last = now  # loading an encoder may have taken longer; there is no rate yet
         if now - last < SECONDS_BETWEEN_LINES:
             return
         last = now
