@@ -5,7 +5,7 @@ BIN := .venv/bin
 PHOTOS ?= assets/sample
 CAPTIONS ?= assets/sample/captions.csv
 
-.PHONY: help demo test lint bench bench-hamming docs clean
+.PHONY: help demo test lint bench bench-hamming bench-index docs clean
 
 help:
 	@echo "make demo    install, index the sample library, search it, write demo/index.html"
@@ -13,6 +13,7 @@ help:
 	@echo "make lint    check style and types"
 	@echo "make bench   measure the main job (PHOTOS=folder CAPTIONS=file.csv)"
 	@echo "make bench-hamming   measure the Hamming engine beside its peers"
+	@echo "make bench-index     measure an index run beside what its stages allow"
 	@echo "make docs    write docs/cli.md anew"
 	@echo "make clean   remove the environment and everything that was made"
 
@@ -46,6 +47,9 @@ bench: .venv/.installed
 bench-hamming: .venv/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bundled,bench]'
 	$(BIN)/python benchmarks/hamming.py --report docs/benchmarks
+
+bench-index: .venv/.installed
+	$(BIN)/python benchmarks/index.py
 
 docs: .venv/.installed
 	$(BIN)/python -m xmodal.cli.reference > docs/cli.md

@@ -1,13 +1,15 @@
-"""What every test may use: the toy encoder, a private cache, and folders of real pictures."""
+"""What every test may use: a toy encoder, a private cache, real pictures, a user without rights."""
 
 import os
+import shutil
 import sys
+import tempfile
 
 # Small matrices on several threads mostly wait for one another; the processes that tests start
 # inherit this too.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+NOBODY = 65534
 PLUGIN = Path(__file__).parent / "plugin"
 sys.path[:0] = [str(PLUGIN), str(Path(__file__).parent)]
 
@@ -94,3 +97,22 @@ def captions_file(photo_folder: Path) -> Path:
     file = photo_folder / "captions.csv"
     file.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return file
+
+
+@pytest.fixture
+def unprivileged_folder() -> Iterator[Path]:
+    """A folder of a user whom permissions bind, and the test as that user."""
+    if os.name != "posix":
+        pytest.skip("these permissions are POSIX's")
+    folder = Path(tempfile.mkdtemp())  # tmp_path lies in a folder that is root's alone
+    root = os.getuid() == 0
+    if root:
+        os.chown(folder, NOBODY, NOBODY)
+        os.setresuid(NOBODY, NOBODY, 0)
+    try:
+        yield folder
+    finally:
+        if root:
+            os.setresuid(0, 0, 0)
+        folder.chmod(0o755)
+        shutil.rmtree(folder)

@@ -35,6 +35,10 @@ class LibraryBusyError(LibraryError):
     """Another process is writing to the library."""
 
 
+class DiskFullError(LibraryError):
+    """The disk of the library is full; what was committed before stays."""
+
+
 class EncoderError(XmodalError):
     """An encoder is unknown, cannot be loaded, or belongs to another feature space."""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from xmodal.encoders import Encoder
 from xmodal.encoders.background import Background
-from xmodal.errors import IndexInterrupted, NothingThereError
+from xmodal.errors import DiskFullError, IndexInterrupted, NothingThereError
 from xmodal.ingest.attach import attach_captions, encode_waiting_texts
 from xmodal.ingest.captions import read_captions
 from xmodal.ingest.patterns import Selection
@@ -89,6 +89,10 @@ def index_paths(
             with database.transaction() as session:
                 for modality in ("image", "text"):
                     merge_segments(session, code.hasher_id, modality)
+        except DiskFullError as error:
+            raise DiskFullError(
+                f"{error}; this run indexed {counts.indexed:,} pictures, {counts.left:,} are left"
+            ) from error
         except KeyboardInterrupt as interrupt:
             report = IndexReport.of(counts, time.monotonic() - started)
             raise IndexInterrupted(report) from interrupt

@@ -139,9 +139,10 @@ class Library:
         ``exclude`` leaves out leave the library as deleted ones do. ``hidden`` takes in names
         that begin with a dot. Pictures that are named themselves are read in any case.
 
-        Raises UsageError for unknown paths that do not exist or hold no pictures and for patterns
-        that are none, LibraryBusyError when another process writes, and IndexInterrupted on Ctrl-C,
-        after what was encoded has been committed.
+        ``progress`` is called for each folder, with what is done and what is left in it, and then
+        for each file. Raises UsageError for unknown paths that do not exist or hold no pictures and
+        for patterns that are none, LibraryBusyError when another process writes, DiskFullError with
+        what was kept, and IndexInterrupted on Ctrl-C, after what was encoded has been committed.
         """
         return self._index(
             encoder,

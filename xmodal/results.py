@@ -65,6 +65,7 @@ class IndexReport:
 
     ``moved`` counts files recognised by their content, without decoding: renamed, moved, copied.
     ``words`` counts captions and keywords that pictures got from metadata in and beside them.
+    ``left`` counts files that an interrupted run had found and not yet read.
     """
 
     indexed: int
@@ -74,6 +75,7 @@ class IndexReport:
     failed: int
     words: int
     seconds: float
+    left: int = 0
     failures: list[Failure] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -88,6 +90,7 @@ class IndexReport:
             failed=counts.failed,
             words=counts.words,
             seconds=round(seconds, 3),
+            left=counts.left,
             failures=list(counts.failures),
             notes=counts.notes + first_notes(counts.unclear, "notes about metadata"),
         )

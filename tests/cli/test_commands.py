@@ -1,12 +1,16 @@
 """Each command does its job, prints what is documented, and ends with grep's exit codes."""
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import Result
+
+from xmodal.cli.events import Events
+from xmodal.ingest import pipeline
+from xmodal.ingest.report import Progress
 
 Run = Callable[..., Result]
 
@@ -93,14 +97,26 @@ def test_annotate_json_has_exactly_the_documented_fields(run: Run, indexed: Path
     assert sources <= {"caption", "keyword", "vocabulary"}
 
 
-def test_index_json_is_one_summary(run: Run, photo_folder: Path) -> None:
-    first = json.loads(run("index", photo_folder, "--encoder", "toy", "--json").stdout)
-    assert list(first) == ["indexed", "unchanged", "moved", "removed", "failed", "words", "seconds"]
-    assert first["indexed"] == 30
+def events(result: Result) -> list[dict[str, Any]]:
+    """What `index --json` printed."""
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def test_index_json_is_events_that_end_with_a_summary(run: Run, photo_folder: Path) -> None:
+    told = events(run("index", photo_folder, "--encoder", "toy", "--json"))
+    start = next(event for event in told if event["event"] == "start")
+    assert start["path"] == str(photo_folder.resolve())
+    assert (start["done"], start["total"]) == (0, 30)
+    assert list(told[-1]) == [
+        "event", "indexed", "unchanged", "moved", "removed", "failed", "words", "seconds",
+    ]  # fmt: skip
+    assert told[-1]["indexed"] == 30
     (photo_folder / "0" / "00.jpg").unlink()
-    second = json.loads(run("index", photo_folder, "--json").stdout)
-    assert {**second, "seconds": 0} == {
-        "indexed": 0, "unchanged": 29, "moved": 0, "removed": 1, "failed": 0, "words": 0,
+    second = events(run("index", photo_folder, "--json"))
+    assert (second[0]["event"], second[0]["done"], second[0]["total"]) == ("start", 29, 29)
+    assert {**second[-1], "seconds": 0} == {
+        "event": "done", "indexed": 0, "unchanged": 29,
+        "moved": 0, "removed": 1, "failed": 0, "words": 0,
         "seconds": 0,
     }  # fmt: skip
 
@@ -127,9 +143,12 @@ def test_a_file_that_cannot_be_read_is_listed_and_the_rest_goes_on(
     broken.write_bytes(b"not a picture")
     result = run("index", photo_folder, "--encoder", "toy", "--json")
     assert result.exit_code == 2
-    assert json.loads(result.stdout)["indexed"] == 30
-    assert json.loads(result.stdout)["failed"] == 1
-    assert f"xmodal: skipped {broken}: " in result.stderr
+    assert events(result)[-1]["indexed"] == 30
+    assert events(result)[-1]["failed"] == 1
+    assert [event["path"] for event in events(result) if event["event"] == "failed"] == [
+        str(broken)
+    ]
+    assert f"xmodal: skipped {broken}: " in run("index", photo_folder).stderr
     assert run("search", "red").exit_code == 0
 
 
@@ -204,22 +223,32 @@ def test_the_option_after_the_command_wins(run: Run, indexed: Path, library_file
 def test_ctrl_c_keeps_what_was_indexed_and_the_next_run_continues(
     run: Run, photo_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    @contextmanager
-    def impatient() -> Iterator[Callable[[object], None]]:
-        def show(step: object) -> None:
+    real = Events.show
+
+    def impatient(self: Events, step: Progress) -> None:
+        real(self, step)
+        if step.done == 17:
             raise KeyboardInterrupt
 
-        yield show
-
     with monkeypatch.context() as patch:
-        patch.setattr("xmodal.cli.index.show_progress", impatient)
+        patch.setattr(Events, "show", impatient)
+        patch.setattr(pipeline, "BATCH", 8)
         stopped = run("index", photo_folder, "--encoder", "toy", "--json")
     assert stopped.exit_code == 130
-    assert "what was indexed stays" in stopped.stderr
-    kept = json.loads(stopped.stdout)["indexed"]
-    rest = json.loads(run("index", photo_folder, "--json").stdout)
-    assert kept < 30
-    assert rest["indexed"] + kept == 30
+    assert "interrupted after 16 of 30 files; what was indexed stays" in stopped.stderr
+    last = events(stopped)[-1]
+    assert (last["event"], last["indexed"], last["left"]) == ("interrupted", 16, 14)
+    rest = run("index", photo_folder)
+    assert rest.stderr.splitlines()[0] == "xmodal: 16 of 30 files done, 14 left"
+    assert rest.stdout.startswith("14 indexed, 16 unchanged, ")
+
+
+def test_an_error_is_the_last_event(run: Run, indexed: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    result = run("index", tmp_path / "empty", "--json")
+    assert result.exit_code == 2
+    assert events(result)[-1]["event"] == "error"
+    assert events(result)[-1]["message"] in result.stderr
 
 
 ERRORS = {

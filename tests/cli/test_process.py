@@ -174,3 +174,18 @@ def test_a_log_gets_plain_lines(start: Start, photo_folder: Path) -> None:
     assert done.returncode == 0
     assert b"\x1b" not in done.stdout + done.stderr
     assert b"\r" not in done.stdout + done.stderr
+
+
+def test_an_index_run_whose_reader_has_gone_ends_and_keeps_what_it_did(
+    start: Start, photo_folder: Path
+) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        stopped = start("index", photo_folder, "--encoder", "toy", "--json", stdout=writer)
+    finally:
+        os.close(writer)
+    assert (stopped.returncode, stopped.stderr) == (0, b"")
+    rest = start("index", photo_folder)
+    assert rest.returncode == 0
+    assert start("info").returncode == 0

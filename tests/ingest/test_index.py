@@ -325,10 +325,13 @@ def test_progress_counts_every_file_up_to_the_total(room: ToyRoom, photo_folder:
     (photo_folder / "broken.jpg").write_bytes(b"")
     seen: list[Progress] = []
     room.index(photo_folder, progress=seen.append)
-    assert [progress.done for progress in seen] == list(range(1, 32))
+    assert [progress.done for progress in seen] == list(range(32))
+    assert [progress.start for progress in seen] == [True] + 31 * [False]
     assert {progress.total for progress in seen} == {31}
     assert seen[-1].failed == 1
-    assert seen[0].path.parent.parent == photo_folder or seen[0].path.parent == photo_folder
+    assert seen[0].path == photo_folder
+    failed = [(progress.path, progress.reason) for progress in seen if progress.reason]
+    assert failed == [(photo_folder / "broken.jpg", "empty file")]
     again: list[Progress] = []
     room.index(photo_folder, progress=again.append)
     assert [(progress.done, progress.failed) for progress in again] == [(31, 1)]

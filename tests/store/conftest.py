@@ -1,10 +1,7 @@
-"""A library file with one encoder and one hasher, child processes, and a user without rights."""
+"""A library file with one encoder and one hasher, and child processes."""
 
-import os
-import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,8 +9,6 @@ import pytest
 
 from xmodal.store.database import Database
 from xmodal.store.models import EncoderRecord, HasherRecord
-
-NOBODY = 65534
 
 
 @pytest.fixture
@@ -51,22 +46,3 @@ def start_python() -> Iterator[Callable[..., subprocess.Popen]]:
     for child in children:
         child.kill()
         child.communicate()
-
-
-@pytest.fixture
-def unprivileged_folder() -> Iterator[Path]:
-    """A folder of a user whom permissions bind, and the test as that user."""
-    if os.name != "posix":
-        pytest.skip("these permissions are POSIX's")
-    folder = Path(tempfile.mkdtemp())  # tmp_path lies in a folder that is root's alone
-    root = os.getuid() == 0
-    if root:
-        os.chown(folder, NOBODY, NOBODY)
-        os.setresuid(NOBODY, NOBODY, 0)
-    try:
-        yield folder
-    finally:
-        if root:
-            os.setresuid(0, 0, 0)
-        folder.chmod(0o755)
-        shutil.rmtree(folder)

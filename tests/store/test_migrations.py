@@ -19,7 +19,7 @@ from sqlalchemy import create_engine, insert, inspect, select, update
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from xmodal.errors import LibraryError
+from xmodal.errors import DiskFullError, LibraryError
 from xmodal.resources import resource_path
 from xmodal.store import schema
 from xmodal.store.database import Database
@@ -34,7 +34,7 @@ from xmodal.store.models import (
     Segment,
     Volume,
 )
-from xmodal.store.sqlite import start_file
+from xmodal.store.sqlite import copy_file, start_file
 
 LAST = schema.REVISIONS[-1]
 # What a later xmodal might do: change a table that others refer to, which SQLite does by a copy.
@@ -275,3 +275,22 @@ def test_codes_of_the_first_format_are_found_again_and_damaged_ones_stay_so(path
     (problem,) = loaded.problems
     assert "9000" in problem
     database.close()
+
+
+def test_a_migration_without_room_for_the_copy_changes_nothing(old, next_version, monkeypatch):
+    usage = shutil.disk_usage(old.parent)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=1000))
+    with pytest.raises(DiskFullError, match=r"MB needed, 0\.0 MB free there"):
+        Database.open(old)
+    assert "upright" not in columns(old)
+    assert backups(old) == []
+    check_picture(old)
+
+
+def test_a_copy_replaces_no_other(old):
+    target = old.with_name("library.backup.db")
+    target.write_text("of another day, when the clock was ahead")
+    copy = copy_file(old, target)
+    assert copy.name == "library.backup-2.db"
+    assert target.read_text().startswith("of another day")
+    check_picture(copy)

@@ -1,16 +1,17 @@
 """`xmodal index`: bring the library up to date with folders of pictures."""
 
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from xmodal.cli.events import Events
 from xmodal.cli.options import AsJson, LibraryFile, Offline, open_library
-from xmodal.cli.output import note, print_json
+from xmodal.cli.output import note
 from xmodal.cli.progress import show_progress
-from xmodal.errors import IndexInterrupted, UsageError
+from xmodal.errors import IndexInterrupted, UsageError, XmodalError
 
 if TYPE_CHECKING:
     from xmodal.ingest.report import Progress
@@ -109,26 +110,34 @@ def index(
 
     Run it again whenever you like: renamed, moved and copied files are recognised. Ctrl-C keeps
     what was indexed, and the next run continues. Files that cannot be read are listed with the
-    reason, the rest goes on, and the exit code is 2. With --json the fields are indexed,
-    unchanged, moved, removed, failed, words (captions and keywords found) and seconds.
+    reason, the rest goes on, and the exit code is 2.
 
-    With --watch there is one line, or JSON object, for each batch of changes, and Ctrl-C is exit
+    With --json each line is an event as it happens. {"event": "start", path, unit (files, or texts
+    of captions), done, total} begins a folder; {"event": "progress", done, total, failed, rate,
+    seconds_left} comes at most once a second; {"event": "failed", path, reason} names a file that
+    cannot be read; {"event": "note", message} is a remark. The last is {"event": "done", indexed,
+    unchanged, moved, removed, failed, words (captions and keywords found), seconds}; the same with
+    "interrupted" and left (files not yet read) after Ctrl-C; or {"event": "error", message}.
+
+    With --watch there is one line, or "done" event, for each batch of changes, and Ctrl-C is exit
     code 0. A file is read when it has not changed for two seconds.
     """
+    events = Events() if as_json else None
     interrupted = False
     selection: dict[str, Any] = {
         "include": include or (),
         "exclude": exclude or (),
         "hidden": hidden,
     }
-    with open_library(context, library, offline, create=True) as opened:
-        if watch:
-            if captions is not None or add_encoder:
-                raise UsageError("--watch follows folders only; index with this option first")
-            _follow(opened, paths or [], as_json, encoder=encoder, **selection)
-            return
-        try:
-            with show_progress() as progress:
+    tell = events.note if events else note
+    try:
+        with open_library(context, library, offline, create=True, notify=tell) as opened:
+            if watch:
+                if captions is not None or add_encoder:
+                    raise UsageError("--watch follows folders only; index with this option first")
+                _follow(opened, paths or [], events, encoder=encoder, **selection)
+                return
+            with nullcontext(events.show) if events else show_progress() as progress:
                 report = opened.index(
                     paths or [],
                     captions=captions,
@@ -137,35 +146,38 @@ def index(
                     **selection,
                     progress=progress,
                 )
-        except IndexInterrupted as interrupt:
-            report = cast("IndexReport", interrupt.report)
-            interrupted = True
-    _print_report(report, as_json)
+    except IndexInterrupted as interrupt:
+        report = cast("IndexReport", interrupt.report)
+        interrupted = True
+    except XmodalError as error:
+        if events:
+            events.error(str(error))
+        raise
+    _print_report(report, events, interrupted)
     if interrupted:
-        note("interrupted; what was indexed stays, and the same command continues from there")
+        note(_how_far(report))
         raise typer.Exit(130)
     if report.failed:
         raise typer.Exit(2)
 
 
-def _print_report(report: "IndexReport", as_json: bool) -> None:
+def _print_report(report: "IndexReport", events: Events | None, interrupted: bool = False) -> None:
+    if events:
+        events.end(report, interrupted)
+        return
     for failure in report.failures:
         note(f"skipped {failure.path}: {failure.reason}")
     for remark in report.notes:
         note(remark)
-    counts = {name: getattr(report, name) for name in COUNTS}
-    if as_json:
-        print_json({**counts, "words": report.words, "seconds": report.seconds})
-    else:
-        done = ", ".join(f"{count:,} {name}" for name, count in counts.items())
-        found = f", {report.words:,} captions and keywords found" if report.words else ""
-        typer.echo(f"{done}{found} in {report.seconds:,.1f} s")
+    done = ", ".join(f"{getattr(report, name):,} {name}" for name in COUNTS)
+    found = f", {report.words:,} captions and keywords found" if report.words else ""
+    typer.echo(f"{done}{found} in {report.seconds:,.1f} s")
 
 
-def _follow(library: "Library", paths: list[Path], as_json: bool, **options: Any) -> None:
+def _follow(library: "Library", paths: list[Path], events: Events | None, **options: Any) -> None:
     """Print each batch until Ctrl-C; progress is shown of the first run only."""
     with ExitStack() as first_run:
-        show = first_run.enter_context(show_progress())
+        show = events.show if events else first_run.enter_context(show_progress())
         shown = True
 
         def progress(step: "Progress") -> None:
@@ -175,13 +187,19 @@ def _follow(library: "Library", paths: list[Path], as_json: bool, **options: Any
         try:
             for report in library.watch(paths, progress=progress, **options):
                 first_run.close()
-                _print_report(report, as_json)
+                _print_report(report, events)
                 sys.stdout.flush()  # in a pipe, each batch is to be seen when it is done
                 if shown:
                     note("following changes; Ctrl-C ends")
                 shown = False
         except IndexInterrupted as interrupt:
             first_run.close()
-            _print_report(cast("IndexReport", interrupt.report), as_json)
+            _print_report(cast("IndexReport", interrupt.report), events, True)
         except KeyboardInterrupt:
             return
+
+
+def _how_far(report: "IndexReport") -> str:
+    done = report.indexed + report.unchanged + report.moved + report.failed
+    after = f" after {done:,} of {done + report.left:,} files" if done + report.left else ""
+    return f"interrupted{after}; what was indexed stays, and the same command continues from there"

@@ -3,6 +3,7 @@
 Nothing here or in a command's module imports what a help page does not need.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -54,7 +55,12 @@ class Shared:
 
 
 def open_library(
-    context: typer.Context, library: Path | None, offline: bool, *, create: bool = False
+    context: typer.Context,
+    library: Path | None,
+    offline: bool,
+    *,
+    create: bool = False,
+    notify: Callable[[str], None] = note,
 ) -> "Library":
     """The library that the options before and after the command name."""
     from xmodal.library import Library
@@ -64,5 +70,5 @@ def open_library(
         library or shared.library,
         create=create,
         offline=offline or shared.offline,
-        notify=note,
+        notify=notify,
     )

@@ -61,12 +61,12 @@ def point(pointer: str) -> None:
         print(pointer, file=sys.stderr, flush=True)
 
 
-def print_json(record: "DataclassInstance | dict[str, Any]") -> None:
+def print_json(record: "DataclassInstance | dict[str, Any]", flush: bool = False) -> None:
     """One JSON object in one line of ASCII, valid in every locale; paths become strings."""
     import json
 
     fields = record if isinstance(record, dict) else asdict(record)
-    print(json.dumps(fields, default=str))
+    print(json.dumps(fields, default=str), flush=flush)
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Cell]], right: int = 0) -> None:

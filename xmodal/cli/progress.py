@@ -30,65 +30,80 @@ def show_progress() -> Iterator[Show]:
 @contextmanager
 def _bar() -> Iterator[Show]:
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        TextColumn,
-        TimeRemainingColumn,
-    )
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
     from rich.progress import Progress as Bar
 
     bar = Bar(
         BarColumn(bar_width=None),
         MofNCompleteColumn(),
         TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(compact=True),
         console=Console(stderr=True),
         expand=True,
         transient=True,
     )
     with bar:  # while it lives, what is written to stderr appears above it
         task = bar.add_task("", total=None, rate="")
-        rate = _Rate()
+        rate = Rate()
 
         def show(step: "Progress") -> None:
-            bar.update(task, total=step.total, completed=step.done, rate=f"{rate(step.done):.0f}/s")
+            speed = rate(step)
+            _note_start(step)
+            bar.update(task, total=step.total, completed=step.done, rate=_told(step, speed))
 
         yield show
 
 
 def _lines() -> Show:
-    rate = _Rate()
+    rate = Rate()
     last = time.monotonic()
 
     def show(step: "Progress") -> None:
         nonlocal last
-        speed = rate(step.done)
+        speed = rate(step)
+        _note_start(step)
         now = time.monotonic()
+        if step.start:
+            last = now  # loading an encoder may have taken longer; there is no rate yet
         if now - last < SECONDS_BETWEEN_LINES:
             return
         last = now
-        left = f", {_duration((step.total - step.done) / speed)} left" if speed else ""
-        failed = f", {step.failed:,} failed" if step.failed else ""
-        note(f"{step.done:,} of {step.total:,} files{failed}, {speed:.0f} a second{left}")
+        note(f"{step.done:,} of {step.total:,} {step.unit}, {_told(step, speed)}")
 
     return show
 
 
-class _Rate:
-    """Files a second since the first step; a second folder starts a new count."""
+def _note_start(step: "Progress") -> None:
+    """Where a run goes on: after an interrupt, or among files that are known."""
+    if step.start and 0 < step.done < step.total:
+        left = step.total - step.done
+        note(f"{step.done:,} of {step.total:,} {step.unit} done, {left:,} left")
+
+
+def _told(step: "Progress", speed: float) -> str:
+    left = seconds_left(step, speed)
+    failed = [f"{step.failed:,} failed"] if step.failed else []
+    time_left = [] if left is None else [f"{_duration(left)} left"]
+    return ", ".join([*failed, f"{speed:.3g} a second", *time_left])
+
+
+class Rate:
+    """Files a second since the run began to read; each folder starts a new count."""
 
     def __init__(self) -> None:
-        self._first = self._last = 0
-        self._begin: float | None = None
+        self._first = 0
+        self._begin = time.monotonic()
 
-    def __call__(self, done: int) -> float:
+    def __call__(self, step: "Progress") -> float:
         now = time.monotonic()
-        if self._begin is None or done < self._last:
-            self._first, self._begin = done, now
-        self._last = done
+        if step.start:
+            self._first, self._begin = step.done, now
         seconds = now - self._begin
-        return (done - self._first) / seconds if seconds > 0 else 0.0
+        return (step.done - self._first) / seconds if seconds > 0 else 0.0
+
+
+def seconds_left(step: "Progress", speed: float) -> float | None:
+    """How long the rest of this folder takes at this speed; None as long as nobody knows."""
+    return (step.total - step.done) / speed if speed > 0 else None
 
 
 def _duration(seconds: float) -> str:

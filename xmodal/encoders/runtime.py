@@ -1,6 +1,7 @@
 """Runs encoders in ONNX Runtime: the cache folder, the export from PyTorch, and sessions."""
 
 import contextlib
+import errno
 import io
 import logging
 import os
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 # into a second file beside it.
 _ONE_FILE_BYTES = 1_800_000_000
 _EXPORT_TOLERANCE = 1e-3
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def cache_dir() -> Path:
@@ -111,6 +113,8 @@ def export_onnx(
                 difference = _relative_difference(Session(target), module, check)
             # The exporters raise many unrelated types, some of them bare Exceptions.
             except Exception as error:
+                if isinstance(error, OSError) and error.errno in _NO_ROOM:
+                    raise
                 reasons.append(_root_cause(error))
             else:
                 if difference <= _EXPORT_TOLERANCE:

@@ -75,6 +75,14 @@ def encode_waiting_texts(
             .order_by(Item.id)
         ).all()
     done = 0
+
+    def report(start: bool = False) -> None:
+        if progress:
+            step = Progress(done, len(waiting), database.path, 0, start=start, unit="texts")
+            progress(step)
+
+    if waiting:
+        report(start=True)
     for batch in chunks(waiting, TEXT_BATCH):
         features = encoder.encode_texts([text or "" for _, text in batch])
         by_id = {item_id: feature for (item_id, _), feature in zip(batch, features, strict=True)}
@@ -82,6 +90,5 @@ def encode_waiting_texts(
             add_features(session, encoder_id, by_id)
             update_codes(session, space, "text", set(by_id), set(by_id), set(by_id))
         done += len(batch)
-        if progress:
-            progress(Progress(done, len(waiting), database.path, 0))
+        report()
     return done

@@ -81,6 +81,7 @@ def index_volume(
     unreached = {(scope.prefix + path).rstrip("/") for path in unread}
 
     run = _Run(database, scope, encoder, CodeSpace(encoder_id, coder), counts, known, lost)
+    counts.left += len(pending)
     run.watch(progress, total, total - len(pending))
     if back:
         with database.transaction() as session:
@@ -148,8 +149,9 @@ class _Run:
     def watch(self, progress: OnProgress | None, total: int, done: int) -> None:
         """Report to ``progress`` from now on, starting with the ``done`` files of ``total``."""
         self._progress, self._total, self._done = progress, total, done
-        if progress and done:
-            progress(Progress(done, total, self._scope.volume, self._counts.failed))
+        if progress:
+            folder = self._scope.path(self._scope.prefix)
+            progress(Progress(done, total, folder, self._counts.failed, start=True))
 
     def read(self, pending: Sequence[FoundFile], same: dict[str, bytes]) -> None:
         """Read, encode and commit; also after an interrupt or an error, before it is raised.
@@ -187,6 +189,7 @@ class _Run:
         videos = [file for file in files if is_video(file.relative_path)]
         indexed = sum(file.relative_path in same for file in videos)
         self._counts.unchanged += indexed
+        self._counts.left -= len(videos)
         self._done += len(videos)
         if left := len(videos) - indexed:
             self._counts.notes.append(
@@ -218,7 +221,7 @@ class _Run:
         if self._unsaved.due():
             self._save(reader)
         if reading.of_file:
-            self._report(file)
+            self._report(reading)
 
     def _change(self, reading: Reading) -> None:
         """Note what the file's record becomes; a renamed file keeps the record that it had."""
@@ -271,18 +274,19 @@ class _Run:
             self._counts.words += words
         self._unsaved = _Unsaved()
         reader.known.update(picture.content_hash for picture in batch.pictures)
+        self._counts.left -= len(batch.changes)
         self._counts.indexed += batch.counts.indexed
         self._counts.unchanged += batch.counts.unchanged
         self._counts.moved += batch.counts.moved
         self._counts.unclear += batch.counts.unclear
         self._counts.failures += batch.counts.failures
 
-    def _report(self, file: FoundFile) -> None:
+    def _report(self, reading: Reading) -> None:
         self._done += 1
         if self._progress:
             failed = self._counts.failed + self._unsaved.counts.failed
-            path = self._scope.path(file.relative_path)
-            self._progress(Progress(self._done, self._total, path, failed))
+            path = self._scope.path(reading.file.relative_path)
+            self._progress(Progress(self._done, self._total, path, failed, reason=reading.reason))
 
 
 def _encoded_content(session: Session, encoder_id: int) -> set[bytes]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 # More lines than this hide the rest of what a run says.
 MAX_NOTES = 10
@@ -18,12 +19,20 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a run is: ``done`` of ``total`` files, ``path`` the one just finished."""
+    """How far a run is: ``done`` of ``total`` files, ``path`` the one just finished.
+
+    Each folder begins with a step that has ``start`` set: ``path`` is the folder, and ``done``
+    counts the files in it that need not be read. ``reason`` says why the file at ``path`` failed,
+    if it did. ``unit`` says what is counted: captions and keywords are ``texts``.
+    """
 
     done: int
     total: int
     path: Path
     failed: int
+    start: bool = False
+    reason: str | None = None
+    unit: Literal["files", "texts"] = "files"
 
 
 @dataclass(slots=True)
@@ -37,7 +46,7 @@ class IndexCounts:
     are captions and keywords that pictures got from their metadata, ``unclear`` are sentences
     about metadata that is there and cannot be read. ``failures`` are listed on every run until
     they are gone or can be read. ``notes`` are sentences for the user about what was decided on
-    the way.
+    the way. ``left`` are files that were found and not yet read, none after a run that ended well.
     """
 
     indexed: int = 0
@@ -45,6 +54,7 @@ class IndexCounts:
     moved: int = 0
     removed: int = 0
     words: int = 0
+    left: int = 0
     unclear: list[str] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)

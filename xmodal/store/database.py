@@ -233,7 +233,7 @@ class Database:
         except OSError as error:
             raise LibraryError(
                 f"{self.path}: cannot be written: {lock.lock_file}: {error.strerror}; check "
-                "the permissions of the folder"
+                "the permissions of the folder, and whether its disk is full"
             ) from error
         try:
             # A soft lock, of file systems that have no other, keeps its own notes in the file.

@@ -5,6 +5,7 @@ SQLAlchemy expressions on the sessions of :class:`~xmodal.store.database.Databas
 """
 
 import os
+import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -28,7 +29,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DBAPIError
 
-from xmodal.errors import LibraryBusyError, LibraryError
+from xmodal.errors import DiskFullError, LibraryBusyError, LibraryError
 
 APPLICATION_ID = 0x786D6F64  # "xmod", in the file's header: tells a library from other databases
 _SMALLEST_FILE = 512  # bytes: one page of the smallest size
@@ -151,7 +152,16 @@ def connect_engine(path: Path, *, writable: bool, foreign_keys: bool = True) -> 
 
 
 def copy_file(path: Path, target: Path) -> None:
-    """Copy the library to ``target``, whole or not at all, while others read and write it."""
+    """Copy the library to ``target``, whole or not at all, while others read and write it.
+
+    Raises DiskFullError before it begins where there is no room for the copy.
+    """
+    needed, free = path.stat().st_size, shutil.disk_usage(path.parent).free
+    if needed > free:
+        raise DiskFullError(
+            f"{path}: the disk is too full for the copy that is made before it is changed: "
+            f"{needed / 1e6:,.1f} MB needed, {_free_space(path)}; free some space and run again"
+        )
     partial = target.with_name(f"{target.name}.partial")
     try:
         with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(partial)) as copy:
@@ -307,11 +317,19 @@ def translated(path: Path) -> Iterator[None]:
         raise _explain(path, error) from error
 
 
+def _free_space(path: Path) -> str:
+    try:
+        return f"{shutil.disk_usage(path.parent).free / 1e6:,.1f} MB free there"
+    except OSError:
+        return "free space unknown"
+
+
 def _explain(path: Path, error: BaseException) -> LibraryError:
     code = getattr(error, "sqlite_errorname", None) or ""
     if code.startswith("SQLITE_FULL"):
-        return LibraryError(
-            f"{path}: the disk is full; free some space and run again, nothing committed is lost"
+        return DiskFullError(
+            f"{path}: the disk is full ({_free_space(path)}); nothing committed is lost, free some "
+            "space and run the same command again"
         )
     if code.startswith(("SQLITE_READONLY", "SQLITE_PERM", "SQLITE_AUTH")):
         return LibraryError(
@@ -331,7 +349,8 @@ def _explain(path: Path, error: BaseException) -> LibraryError:
         )
     if code.startswith("SQLITE_IOERR"):
         return LibraryError(
-            f"{path}: the disk cannot be read or written ({error}); check it, then run again"
+            f"{path}: the disk cannot be read or written ({error}, {_free_space(path)}); check it, "
+            "also for a quota, then run again: nothing committed is lost"
         )
     return LibraryError(f"{path}: {error}; `xmodal info` checks the file")
 
