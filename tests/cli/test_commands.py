@@ -304,9 +304,9 @@ def test_version_is_printed(run: Run) -> None:
 def test_index_reads_what_patterns_leave(run: Run, photo_folder: Path) -> None:
     index = ("index", photo_folder, "--encoder", "toy", "--json")
     (photo_folder / "0").rename(photo_folder / ".0")
-    found = json.loads(run(*index, "--include", "*.png", "--include", "*.webp").stdout)
+    found = events(run(*index, "--include", "*.png", "--include", "*.webp"))[-1]
     assert found["indexed"] == 20
-    found = json.loads(run(*index, "--hidden", "--exclude", "*.PNG").stdout)
+    found = events(run(*index, "--hidden", "--exclude", "*.PNG"))[-1]
     assert (found["indexed"], found["unchanged"], found["removed"]) == (10, 10, 10)
     refused = run(*index, "--exclude", "!")
     assert refused.exit_code == 2

@@ -34,7 +34,7 @@ from xmodal.store.models import (
     Segment,
     Volume,
 )
-from xmodal.store.sqlite import copy_file, start_file
+from xmodal.store.sqlite import start_file
 
 LAST = schema.REVISIONS[-1]
 # What a later xmodal might do: change a table that others refer to, which SQLite does by a copy.
@@ -287,10 +287,9 @@ def test_a_migration_without_room_for_the_copy_changes_nothing(old, next_version
     check_picture(old)
 
 
-def test_a_copy_replaces_no_other(old):
-    target = old.with_name("library.backup.db")
-    target.write_text("of another day, when the clock was ahead")
-    copy = copy_file(old, target)
-    assert copy.name == "library.backup-2.db"
-    assert target.read_text().startswith("of another day")
-    check_picture(copy)
+def test_a_copy_replaces_no_other(tmp_path):
+    database = Database.open(tmp_path / "library.db")
+    first = database.back_up("repair")
+    copies = {first, *(database.back_up("repair") for _ in range(3))}
+    assert len(copies) == 4
+    assert all(Database.open(copy, create=False).check() == [] for copy in copies)
