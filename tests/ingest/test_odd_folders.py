@@ -167,7 +167,7 @@ def _meanwhile(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> No
     """Do something to the folder when the walk has found its first picture."""
 
     def walking(*args: object) -> Iterator[FoundFile]:
-        found = walk(*args)  # type: ignore[arg-type]
+        found = walk(*args)
         yield next(found)
         act()
         yield from found

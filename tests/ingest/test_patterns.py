@@ -41,7 +41,7 @@ def tree(tmp_path: Path) -> Path:
 
 
 def _found(root: Path, **options: object) -> set[str]:
-    return {file.relative_path for file in walk(root, None, Selection(root, **options))}  # type: ignore[arg-type]
+    return {file.relative_path for file in walk(root, None, Selection(root, **options))}
 
 
 @pytest.mark.parametrize(
@@ -194,7 +194,7 @@ def _counts(counts: IndexCounts) -> tuple[int, int, int, int, int]:
 
 
 def _index(room: ToyRoom, root: Path, **options: object) -> IndexCounts:
-    return room.index(root, selection=Selection(root, **options))  # type: ignore[arg-type]
+    return room.index(root, selection=Selection(root, **options))
 
 
 def test_excluded_pictures_leave_the_library_and_come_back_without_decoding(
