@@ -140,11 +140,14 @@ def test_in_a_pipe_the_time_of_a_video_is_one_more_column(films, tmp_path):
 
     assert run("index", films, "--encoder", "toy").exit_code == 0
     rows = [line.split("\t") for line in run("search", "blue").stdout.splitlines()]
-    by_name = {Path(row[3]).name: row for row in rows}
-    assert len(by_name["blue.png"]) == 4
-    assert 6 <= float(by_name["one.mp4"][4]) < 12
+    by_name = {Path(row[4]).name: row for row in rows}
+    assert len(by_name["blue.png"]) == 5
+    assert 6 <= float(by_name["one.mp4"][5]) < 12
     records = [json.loads(line) for line in run("search", "blue", "--json").stdout.splitlines()]
-    assert list(records[0]) == ["rank", "path", "distance", "score", "seconds"]
+    assert list(records[0]) == [
+        *("rank", "path", "distance", "score", "chance", "sure", "seconds"),
+        *("taken", "caption", "keywords"),
+    ]
     assert {Path(r["path"]).name: r["seconds"] for r in records}["blue.png"] is None
     refused = run("search", "--image", films / "one.mp4")
     assert refused.exit_code == 2
@@ -161,7 +164,7 @@ def test_on_a_terminal_the_time_stands_after_the_name(monkeypatch, capsys):
 
 def test_the_page_shows_the_frame_and_links_to_its_time(library, films, tmp_path):
     (found,) = library.search("purple", k=1)
-    gone = SearchResult(2, films / "gone.mp4", 3, 0.1, 2.0)
+    gone = SearchResult(2, films / "gone.mp4", 3, 0.1, seconds=2.0)
     blue = SearchResult(3, films / "blue.png", 9, 0.0)
     page = write_search_page(tmp_path / "page.html", "purple", [found, gone, blue])
     html = page.read_text("utf-8")

@@ -65,7 +65,11 @@ def test_search_json_has_exactly_the_documented_fields(run: Run, indexed: Path) 
     for record in records:
         assert list(record) == [
             *("rank", "path", "distance", "score", "chance", "sure", "seconds"),
+            *("taken", "caption", "keywords"),
         ]
+        assert record["taken"] is None
+        assert record["caption"] == "a green sheet"
+        assert record["keywords"] == ["cool", "green"]
         assert record["seconds"] is None
         assert Path(record["path"]).is_file()
         assert isinstance(record["distance"], int)

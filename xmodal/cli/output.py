@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
+from datetime import datetime
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -66,7 +67,11 @@ def print_json(record: "DataclassInstance | dict[str, Any]") -> None:
     import json
 
     fields = record if isinstance(record, dict) else asdict(record)
-    print(json.dumps(fields, default=str))
+    print(json.dumps(fields, default=_as_text))
+
+
+def _as_text(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Cell]], right: int = 0) -> None:

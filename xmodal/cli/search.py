@@ -87,9 +87,9 @@ def search(
     On a terminal this prints a table, in a pipe tab-separated lines: rank, matches expected by
     chance, score (higher is nearer), distance of the codes in bits, path, and, of a video, the
     seconds at which its best frame is shown. With --json the fields are rank, path, distance,
-    score, chance, sure and seconds (null for a picture). Chance, score and distance are empty
-    (null) where only facts were asked for; the newest pictures come first then. Exit code 1 means
-    that nothing matches.
+    score, chance, sure, seconds (null for a picture), taken, caption and keywords. Chance, score
+    and distance are empty (null) where only facts were asked for; the newest pictures come first
+    then. Exit code 1 means that nothing matches.
     """
     query = None
     if words:
@@ -103,7 +103,7 @@ def search(
         from xmodal.gallery import write_search_page
 
         write_search_page(
-            html, " ".join(words or []) or f"Like {image}", results, query_image=image
+            html, " ".join(words or []) or f"Like {image}", results or found, query_image=image
         )
     if as_json:
         for result in results:
