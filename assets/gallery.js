@@ -133,6 +133,6 @@ function narrow() {
   told.textContent = filter.value.trim() ? `${shown().length} of ${items.length} shown` : "";
 }
 
-if (items.length > 8) filter.parentElement.hidden = false;
+if ("filter" in document.body.dataset && items.length > 8) filter.parentElement.hidden = false;
 filter.addEventListener("input", narrow);
 narrow(); // a reloaded page keeps what was typed

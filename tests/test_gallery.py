@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import importlib.util
 import os
 import re
 import sys
@@ -16,6 +17,7 @@ from PIL import Image
 
 from xmodal.errors import UsageError
 from xmodal.gallery import Entry, Section, write_gallery, write_search_page
+from xmodal.ingest.raw import raw_version
 from xmodal.results import SearchResult
 
 HOSTILE = "\"><script>alert('x')</script><img src=http://example.org/x onerror=y>&{{ 7*7 }}"
@@ -155,6 +157,28 @@ def test_pictures_are_shown_upright_and_small(tmp_path):
     assert file.stat().st_size < 40_000
 
 
+def test_pictures_of_every_format_are_shown(tmp_path):
+    spec = importlib.util.spec_from_file_location(
+        "every_format", Path(__file__).parent / "ingest" / "every_format.py"
+    )
+    formats = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(formats)
+    picture = Image.new("RGB", (64, 48), (200, 40, 30))
+    files = formats.every_format(picture)
+    assert {".heic", ".avif", ".tif", ".webp"} <= {Path(name).suffix for name in files}
+    if raw_version() is not None:
+        files["camera.dng"] = formats.raw_file(picture)
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    entries = [Entry(tmp_path / name) for name in files]
+    page = _Page(write_gallery(tmp_path / "page.html", [Section("", entries=entries)]))
+    assert len(page.all("img")) == len(files), page.text
+    for name, image in zip(files, page.all("img"), strict=True):
+        red, green, _ = _thumbnail(image["src"]).resize((1, 1)).getpixel((0, 0))
+        if name.endswith((".heic", ".avif", ".dng", ".bmp")):  # others are grey, or transparent
+            assert red > green + 50, name
+
+
 def test_missing_and_broken_pictures_become_tiles_with_the_reason(tmp_path, save_picture):
     (tmp_path / "empty.jpg").touch()
     (tmp_path / "letter.png").write_text("Dear reader, this is no picture at all")
@@ -231,7 +255,7 @@ def test_what_chance_may_explain_stands_apart(tmp_path, photo_folder):
         SearchResult(i, path, 10 * i, 1 / i, float(i), i == 1) for i, path in enumerate(paths, 1)
     ]
     both = _Page(write_search_page(tmp_path / "page.html", "red", [sure, *others]))
-    assert "1 picture, nearest first" in both.text
+    assert "1 picture, nearest first; 2 more, which chance may explain" in both.text
     places = [both.text.index(w) for w in (paths[0].name, "Chance may explain", paths[1].name)]
     assert places == sorted(places)
     none = _Page(write_search_page(tmp_path / "page.html", "a unicorn", others))

@@ -84,11 +84,13 @@ def write_gallery(
     title: str = "xmodal",
     lead: str = "",
     foot: str = "",
+    filter: bool = False,
 ) -> Path:
     """Write the sections as one HTML page and return its absolute path.
 
     Thumbnails are inside the page, upright; each links to its original. A picture that cannot be
-    read becomes a tile that says why. The page appears complete or not at all. Raises UsageError
+    read becomes a tile that says why. With ``filter`` pages of more than a row have a field that
+    shows only what has some words. The page appears complete or not at all. Raises UsageError
     when ``file`` does not end in ``.html`` or cannot be written.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -108,6 +110,7 @@ def write_gallery(
         title=title,
         lead=lead,
         foot=foot,
+        filter=filter,
         sections=sections,
         tiles=_tiles(page, sections),
         script=script,
@@ -142,6 +145,7 @@ def write_search_page(
         sections,
         title=query,
         lead=_lead(sure, others),
+        filter=True,
         foot="Numbers: score, higher is nearer; the distance of the codes; and how many pictures "
         "would match as well by chance, so that less is surer."
         if scores
@@ -157,7 +161,8 @@ def _lead(sure: Sequence[SearchResult], others: Sequence[SearchResult]) -> str:
     counts = {"picture": len(sure) - videos, "video": videos}
     told = [f"{n:,} {what}{'s' if n != 1 else ''}" for what, n in counts.items() if n]
     order = "newest" if all(found.score is None for found in sure) else "nearest"
-    return f"{' and '.join(told)}, {order} first"
+    more = f"; {len(others):,} more, which chance may explain" if others else ""
+    return f"{' and '.join(told)}, {order} first{more}"
 
 
 def _found(results: Iterable[SearchResult]) -> list[Entry]:

@@ -1,7 +1,7 @@
 """Small upright pictures of what was found: of files in any format, and of frames of videos."""
 
 import os
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Generator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -40,7 +40,7 @@ def thumbnail(shown: Shown, size: tuple[int, int]) -> Image.Image:
     return image
 
 
-def side_by_side(make: Callable[[Shown], T], shown: Collection[Shown]) -> Iterator[T]:
-    """``make`` of each, in order, several at a time."""
+def side_by_side(make: Callable[[Shown], T], shown: Collection[Shown]) -> Generator[T, None, None]:
+    """``make`` of each, in order, several at a time; close it when the rest is not wanted."""
     with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
         yield from pool.map(make, shown)

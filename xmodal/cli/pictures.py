@@ -8,6 +8,7 @@ only where a terminal can answer.
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -54,13 +55,16 @@ def show_pictures(results: "Sequence[SearchResult]", asked: bool | None) -> bool
     shown = [Shown(result.path, result.seconds) for result in results]
     columns, lines = _SIZE if is_protocol else _SIZE_IN_BLOCKS
     columns = min(columns, console.width)
-    for result, picture in zip(results, side_by_side(_small, shown), strict=True):
-        drawn: Any = styled(picture) if isinstance(picture, str) else None
-        if not isinstance(picture, str):
-            # Cells are about twice as high as wide; the height is told by what the terminal says.
-            width = min(columns, round(2 * lines * picture.width / picture.height))
-            drawn = draw(picture, width=max(1, width), height="auto")
-        _print(console, columns, drawn, result)
+    with closing(side_by_side(_small, shown)) as pictures:
+        for result, picture in zip(results, pictures, strict=True):
+            drawn: RenderableType
+            if isinstance(picture, str):
+                drawn = styled(picture)
+            else:
+                # Cells are about twice as high as wide; for the height the terminal is asked.
+                width = min(columns, round(2 * lines * picture.width / picture.height))
+                drawn = draw(picture, width=max(1, width), height="auto")
+            _print(console, columns, drawn, result)
     return True
 
 
