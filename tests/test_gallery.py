@@ -1,9 +1,12 @@
 """The contact sheet: whole, self-contained, safe whatever names and captions hold."""
 
 import base64
+import hashlib
+import importlib.util
 import os
 import re
 import sys
+from datetime import datetime, timedelta, timezone
 from html.parser import HTMLParser
 from io import BytesIO
 from pathlib import Path
@@ -14,6 +17,7 @@ from PIL import Image
 
 from xmodal.errors import UsageError
 from xmodal.gallery import Entry, Section, write_gallery, write_search_page
+from xmodal.ingest.raw import raw_version
 from xmodal.results import SearchResult
 
 HOSTILE = "\"><script>alert('x')</script><img src=http://example.org/x onerror=y>&{{ 7*7 }}"
@@ -26,7 +30,7 @@ class _Page(HTMLParser):
         super().__init__()
         self.tags: list[tuple[str, dict[str, str]]] = []
         self.text = ""
-        self.style = ""
+        self.style = self.script = ""
         self.feed(file.read_text(encoding="utf-8"))
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -35,6 +39,8 @@ class _Page(HTMLParser):
     def handle_data(self, data: str) -> None:
         if self.lasttag == "style" and not self.style:
             self.style = data
+        elif self.lasttag == "script":
+            self.script += data.rstrip() and data
         else:
             self.text += data
 
@@ -84,11 +90,14 @@ def test_page_asks_for_nothing_outside_itself(tmp_path, save_picture):
     entries = [Entry(save_picture(tmp_path / "a.jpg", "red"), HOSTILE, HOSTILE)]
     file = write_gallery(tmp_path / "page.html", [Section("red", "", None, entries)])
     page = _Page(file)
-    assert {tag for tag, _ in page.tags}.isdisjoint({"script", "link", "iframe", "object"})
+    assert {tag for tag, _ in page.tags}.isdisjoint({"link", "iframe", "object"})
+    assert page.all("script") == [{}]
     assert all(image["src"].startswith("data:image/jpeg;base64,") for image in page.all("img"))
     assert "url(" not in page.style
     policy = next(meta for meta in page.all("meta") if "http-equiv" in meta)
     assert "default-src 'none'" in policy["content"]
+    script = hashlib.sha256(page.script.encode()).digest()
+    assert f"script-src 'sha256-{base64.b64encode(script).decode()}'" in policy["content"]
 
 
 def test_markup_in_names_captions_and_queries_stays_text(tmp_path, save_picture):
@@ -98,7 +107,8 @@ def test_markup_in_names_captions_and_queries_stays_text(tmp_path, save_picture)
         tmp_path / "page.html", [section], title=HOSTILE, lead=HOSTILE, foot=HOSTILE
     )
     page = _Page(file)
-    assert not page.all("script")
+    assert len(page.all("script")) == 1
+    assert HOSTILE not in page.script
     assert not page.all("b")
     assert all("onerror" not in attributes for _, attributes in page.tags)
     assert page.text.count(HOSTILE) == 8  # twice as title, lead, foot, and four times below
@@ -145,6 +155,28 @@ def test_pictures_are_shown_upright_and_small(tmp_path):
     assert (image["width"], image["height"]) == tuple(map(str, thumbnail.size))
     assert not thumbnail.getexif()
     assert file.stat().st_size < 40_000
+
+
+def test_pictures_of_every_format_are_shown(tmp_path):
+    spec = importlib.util.spec_from_file_location(
+        "every_format", Path(__file__).parent / "ingest" / "every_format.py"
+    )
+    formats = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(formats)
+    picture = Image.new("RGB", (64, 48), (200, 40, 30))
+    files = formats.every_format(picture)
+    assert {".heic", ".avif", ".tif", ".webp"} <= {Path(name).suffix for name in files}
+    if raw_version() is not None:
+        files["camera.dng"] = formats.raw_file(picture)
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    entries = [Entry(tmp_path / name) for name in files]
+    page = _Page(write_gallery(tmp_path / "page.html", [Section("", entries=entries)]))
+    assert len(page.all("img")) == len(files), page.text
+    for name, image in zip(files, page.all("img"), strict=True):
+        red, green, _ = _thumbnail(image["src"]).resize((1, 1)).getpixel((0, 0))
+        if name.endswith((".heic", ".avif", ".dng", ".bmp")):  # others are grey, or transparent
+            assert red > green + 50, name
 
 
 def test_missing_and_broken_pictures_become_tiles_with_the_reason(tmp_path, save_picture):
@@ -199,6 +231,49 @@ def test_search_page_names_the_query_and_counts_what_was_found(tmp_path, photo_f
     assert "3 pictures" in page.text
     assert "0.50 · 20 bits" in page.text
     assert [link["title"] for link in page.all("a")] == [path.name for path in paths]
+
+
+def test_search_page_tells_when_pictures_were_taken_and_what_is_written(tmp_path, save_picture):
+    picture = save_picture(tmp_path / "red.jpg", "red")
+    taken = datetime(2023, 6, 15, 18, 30, tzinfo=timezone(timedelta(hours=2)))
+    about = {"taken": taken, "caption": "The <barn>", "keywords": ("Anna", "farm")}
+    result = SearchResult(1, picture, 20, 0.5, 0.0123, True, None, **about)
+    page = _Page(write_search_page(tmp_path / "page.html", "a red sheet", [result]))
+    for told in (
+        "The <barn>",
+        "2023-06-15 18:30",
+        "Anna, farm",
+        "0.50 · 20 bits · 0.012 by chance",
+    ):
+        assert told in page.text
+    assert page.all("time") == [{"datetime": "2023-06-15T18:30:00+02:00"}]
+
+
+def test_what_chance_may_explain_stands_apart(tmp_path, photo_folder):
+    paths = sorted(photo_folder.rglob("*.jpg"))[:3]
+    sure, *others = [
+        SearchResult(i, path, 10 * i, 1 / i, float(i), i == 1) for i, path in enumerate(paths, 1)
+    ]
+    both = _Page(write_search_page(tmp_path / "page.html", "red", [sure, *others]))
+    assert "1 picture, nearest first; 2 more, which chance may explain" in both.text
+    places = [both.text.index(w) for w in (paths[0].name, "Chance may explain", paths[1].name)]
+    assert places == sorted(places)
+    none = _Page(write_search_page(tmp_path / "page.html", "a unicorn", others))
+    assert "Nothing in this library matches." in none.text
+    assert "The nearest pictures" in none.text
+    assert [link["title"] for link in none.all("a")] == [path.name for path in paths[1:]]
+
+
+def test_pages_of_many_pictures_have_smaller_ones(tmp_path):
+    big = tmp_path / "big.jpg"
+    Image.new("RGB", (800, 600), "red").save(big)
+    copies = [tmp_path / f"{number}.jpg" for number in range(210)]
+    for copy in copies:
+        os.link(big, copy)
+    page = _Page(
+        write_gallery(tmp_path / "page.html", [Section("", entries=[*map(Entry, copies)])])
+    )
+    assert {image["height"] for image in page.all("img")} == {"220"}
 
 
 def test_search_page_says_when_nothing_was_found(tmp_path):

@@ -272,6 +272,11 @@ class Library:
             for place, (text, source, distance, score) in enumerate(found[:k], start=1)
         ]
 
+    def image_size(self, encoder: str | None = None) -> int:
+        """The side in pixels at which an encoder of the library sees pictures."""
+        with self._existing_database().session() as session:
+            return self._encoder(space_for_search(session, encoder)).image_size
+
     def train(
         self,
         bits: int | None = None,

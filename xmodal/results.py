@@ -1,6 +1,8 @@
 """What the methods of Library return: plain dataclasses, in the field's words."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
+from math import isnan
 from pathlib import Path
 from typing import Literal, Self
 
@@ -18,6 +20,8 @@ class SearchResult:
     explain the match, and true where nothing was compared.
     ``seconds`` is when the frame is shown, from the beginning of the video; None for a picture.
     ``available`` is false where the drive was away when it was last indexed.
+    ``taken`` is the wall clock of the place where it was taken, aware where its zone is known;
+    ``caption`` is one of its captions, ``keywords`` are all of its keywords, people and places.
     """
 
     rank: int
@@ -28,6 +32,9 @@ class SearchResult:
     sure: bool = True
     seconds: float | None = None
     available: bool = True
+    taken: datetime | None = None
+    caption: str | None = None
+    keywords: tuple[str, ...] = ()
 
     @property
     def measured(self) -> str:
@@ -35,6 +42,15 @@ class SearchResult:
         if self.score is None:
             return ""
         return f"{self.score:.2f} · {self.distance} bits"
+
+    @property
+    def expected(self) -> str:
+        """How many matches as good chance would give, in words; empty where that is not known."""
+        if self.chance is None or isnan(self.chance):
+            return ""
+        if self.chance < 0.001:
+            return "<0.001"
+        return f"{self.chance:.2g}" if self.chance < 10 else f"{self.chance:.0f}"
 
 
 def clock(seconds: float) -> str:

@@ -69,7 +69,11 @@ def test_search_json_has_exactly_the_documented_fields(run: Run, indexed: Path) 
     for record in records:
         assert list(record) == [
             *("rank", "path", "distance", "score", "chance", "sure", "seconds", "available"),
+            *("taken", "caption", "keywords"),
         ]
+        assert record["taken"] is None
+        assert record["caption"] == "a green sheet"
+        assert record["keywords"] == ["cool", "green"]
         assert record["seconds"] is None
         assert Path(record["path"]).is_file()
         assert isinstance(record["distance"], int)
@@ -91,7 +95,7 @@ def test_annotate_json_has_exactly_the_documented_fields(run: Run, indexed: Path
     records = [json.loads(line) for line in result.stdout.splitlines()]
     assert [record["rank"] for record in records] == list(range(1, 7))
     for record in records:
-        assert list(record) == ["rank", "text", "source", "distance", "score"]
+        assert list(record) == ["rank", "text", "source", "distance", "score", "path"]
     sources = {record["source"] for record in records}
     assert "vocabulary" in sources
     assert sources <= {"caption", "keyword", "vocabulary"}

@@ -56,7 +56,8 @@ def test_the_launcher_is_the_program(start: Start, indexed: Path) -> None:
 
 
 def test_a_closed_pipe_ends_quietly(start: Start, indexed: Path) -> None:
-    for command in (["search", "red"], ["search", "red", "--json"], ["info"]):
+    commands = ["search", "red"], ["search", "red", "--json"], ["info"], ["annotate", indexed]
+    for command in commands:
         reader, writer = os.pipe()
         os.close(reader)
         try:

@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
+from datetime import datetime
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -66,7 +67,11 @@ def print_json(record: "DataclassInstance | dict[str, Any]", flush: bool = False
     import json
 
     fields = record if isinstance(record, dict) else asdict(record)
-    print(json.dumps(fields, default=str), flush=flush)
+    print(json.dumps(fields, default=_as_text), flush=flush)
+
+
+def _as_text(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Cell]], right: int = 0) -> None:
@@ -86,14 +91,14 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Cell]], right: i
     if console.width < NARROW:
         # Columns would be a few letters wide: the last cell gets a line of its own instead.
         for *start, last in rows:
-            console.print(*(_styled(cell) for cell in start))
-            console.print(_styled(last), overflow="fold")
+            console.print(*(styled(cell) for cell in start))
+            console.print(styled(last), overflow="fold")
         return
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for number, column in enumerate(columns):
         table.add_column(column, justify="right" if number < right else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(_styled(cell) for cell in row))
+        table.add_row(*(styled(cell) for cell in row))
     console.print(table)
 
 
@@ -110,13 +115,13 @@ def print_facts(facts: Iterable[tuple[str, Cell]]) -> None:
     if console.width < NARROW:
         for name, value in facts:
             console.print(name, style="bold")
-            console.print(_styled(value), overflow="fold")
+            console.print(styled(value), overflow="fold")
         return
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in facts:
-        table.add_row(name, _styled(value))
+        table.add_row(name, styled(value))
     console.print(table)
 
 
@@ -150,12 +155,12 @@ def _plain(cell: Cell) -> str:
     return str(cell) if isinstance(cell, Path) else _one_line(cell)
 
 
-def _styled(cell: Cell) -> Any:
+def styled(cell: Cell) -> Any:
     """A cell for the terminal; a path opens the file where the terminal knows links."""
     from rich.text import Text
 
     if isinstance(cell, Moment):
-        return Text.assemble(_styled(cell.path), f" @ {clock(cell.seconds)}")
+        return Text.assemble(styled(cell.path), f" @ {clock(cell.seconds)}")
     if not isinstance(cell, Path):
         return Text(_visible(_one_line(cell)))
     return Text(_visible(str(cell)), style=f"link {cell.as_uri()}" if cell.is_absolute() else "")

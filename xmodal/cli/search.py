@@ -7,6 +7,8 @@ import typer
 
 from xmodal.cli.options import AsJson, Count, LibraryFile, Offline, SearchEncoder, open_library
 from xmodal.cli.output import Cell, Moment, note, print_json, print_table
+from xmodal.cli.pictures import show_pictures
+from xmodal.cli.viewing import open_with_viewer
 
 if TYPE_CHECKING:
     from xmodal.results import SearchResult
@@ -50,6 +52,18 @@ def search(
             show_default=False,
         ),
     ] = None,
+    thumbnails: Annotated[
+        bool | None,
+        typer.Option(
+            "--thumbnails/--no-thumbnails",
+            help="Show small pictures on a terminal. Default: where the terminal can.",
+            show_default=False,
+        ),
+    ] = None,
+    open_it: Annotated[
+        bool,
+        typer.Option("--open", help="Open the page, or the best result, with the system's viewer."),
+    ] = False,
     as_json: AsJson = False,
     encoder: SearchEncoder = None,
     library: LibraryFile = None,
@@ -63,7 +77,7 @@ def search(
       xmodal search beach -people date:2023-06..2024 rating:">=4"
       xmodal search "red car" "at night" keyword:"Anna Maria" -has:gps
       xmodal search "(dog OR cat)" near:48.85,2.35,5km in:holidays/
-      xmodal search Hund am Strand -k 30 --html found.html
+      xmodal search Hund am Strand -k 30 --html found.html --open
       xmodal search --image dog.jpg
       xmodal search sunset --json | jq -r .path
 
@@ -84,13 +98,14 @@ def search(
     would match as well by chance. Where nothing is, the answer is that nothing matches, and --all
     shows the nearest.
 
-    On a terminal this prints a table, in a pipe tab-separated lines: rank, matches expected by
-    chance, score (higher is nearer), distance of the codes in bits, path, and, of a video, the
-    seconds at which its best frame is shown. With --json the fields are rank, path, distance,
-    score, chance, sure, seconds (null for a picture) and available (false on a drive that was
-    away when it was last indexed). Chance, score and distance are empty
-    (null) where only facts were asked for; the newest pictures come first then. Exit code 1 means
-    that nothing matches.
+    A terminal shows small pictures where it can, else a table; --html FILE writes a page of them.
+    In a pipe these are tab-separated lines: rank, matches expected by chance, score (higher is
+    nearer), distance of the codes in bits, path, and, of a video, the seconds at which its best
+    frame is shown. With --json the fields are rank, path, distance, score, chance, sure, seconds
+    (null for a picture), available (false on a drive that was away when it was last indexed),
+    taken, caption and keywords. Chance, score and distance are empty (null)
+    where only facts were asked for; the newest pictures come first then. Exit code 1 means that
+    nothing matches.
     """
     query = None
     if words:
@@ -104,12 +119,12 @@ def search(
         from xmodal.gallery import write_search_page
 
         write_search_page(
-            html, " ".join(words or []) or f"Like {image}", results, query_image=image
+            html, " ".join(words or []) or f"Like {image}", results or found, query_image=image
         )
     if as_json:
         for result in results:
             print_json(result)
-    elif results:
+    elif results and not show_pictures(results, thumbnails):
         print_table(COLUMNS, [(*_figures(result), _place(result)) for result in results], right=4)
     if away := sum(not result.available for result in results):
         note(f"{away} of these are on a drive that was away when it was last indexed")
@@ -120,6 +135,8 @@ def search(
         note("nothing found")
     elif len(results) < len(found):
         note("what chance may explain is left out; --all shows it")
+    if open_it and (html is not None or results):
+        open_with_viewer(html or results[0].path)
     if not any(result.sure for result in results):
         raise typer.Exit(1)
 

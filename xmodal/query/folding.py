@@ -1,6 +1,7 @@
 """From ranked pictures to results: the frames of one video are one result, its best frame."""
 
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import asdict
 from typing import NamedTuple
 
 from sqlalchemy import select
@@ -10,6 +11,7 @@ from xmodal.ingest.scope import chunks
 from xmodal.query.catalog import places_of
 from xmodal.query.ranking import SHORTLIST, SHORTLIST_PER_RESULT
 from xmodal.query.search import Found
+from xmodal.query.written import written_about
 from xmodal.results import SearchResult
 from xmodal.store.models import Frame
 
@@ -46,6 +48,7 @@ def nearest_pictures(
     first = list(best.values())[:k]
     places = places_of(session, [found.id for found in first])
     shown = [found for found in first if found.id in places]
+    written = written_about(session, [found.id for found in shown])
     return [
         SearchResult(
             place,
@@ -56,6 +59,7 @@ def nearest_pictures(
             found.sure,
             _seconds(moments.get(found.id)),
             places[found.id].available,
+            **asdict(written[found.id]),
         )
         for place, found in enumerate(shown, start=1)
     ]
