@@ -139,12 +139,12 @@ def test_in_a_pipe_the_time_of_a_video_is_one_more_column(films, tmp_path):
         return CliRunner().invoke(app, [*map(str, arguments), *options], prog_name="xmodal")
 
     assert run("index", films, "--encoder", "toy").exit_code == 0
-    rows = [line.split("\t") for line in run("search", "blue").stdout.splitlines()]
-    by_name = {Path(row[3]).name: row for row in rows}
-    assert len(by_name["blue.png"]) == 4
-    assert 6 <= float(by_name["one.mp4"][4]) < 12
-    records = [json.loads(line) for line in run("search", "blue", "--json").stdout.splitlines()]
-    assert list(records[0]) == ["rank", "path", "distance", "score", "seconds"]
+    rows = [line.split("\t") for line in run("search", "blue", "--all").stdout.splitlines()]
+    by_name = {Path(row[4]).name: row for row in rows}
+    assert len(by_name["blue.png"]) == 5
+    assert 6 <= float(by_name["one.mp4"][5]) < 12
+    found = run("search", "blue", "--all", "--json").stdout
+    records = [json.loads(line) for line in found.splitlines()]
     assert {Path(r["path"]).name: r["seconds"] for r in records}["blue.png"] is None
     refused = run("search", "--image", films / "one.mp4")
     assert refused.exit_code == 2
@@ -161,7 +161,7 @@ def test_on_a_terminal_the_time_stands_after_the_name(monkeypatch, capsys):
 
 def test_the_page_shows_the_frame_and_links_to_its_time(library, films, tmp_path):
     (found,) = library.search("purple", k=1)
-    gone = SearchResult(2, films / "gone.mp4", 3, 0.1, 2.0)
+    gone = SearchResult(2, films / "gone.mp4", 3, 0.1, seconds=2.0)
     blue = SearchResult(3, films / "blue.png", 9, 0.0)
     page = write_search_page(tmp_path / "page.html", "purple", [found, gone, blue])
     html = page.read_text("utf-8")

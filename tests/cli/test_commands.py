@@ -65,7 +65,10 @@ def test_search_json_has_exactly_the_documented_fields(run: Run, indexed: Path) 
     for record in records:
         assert list(record) == [
             *("rank", "path", "distance", "score", "chance", "sure", "seconds"),
+            *("copies", "similar", "group", "explanation"),
         ]
+        assert (record["copies"], record["similar"]) == ([], 0)
+        assert (record["group"], record["explanation"]) == (None, None)
         assert record["seconds"] is None
         assert Path(record["path"]).is_file()
         assert isinstance(record["distance"], int)

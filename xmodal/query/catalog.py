@@ -1,6 +1,8 @@
 """From item ids to what a user knows: paths, captions, keywords, and what a library holds."""
 
 from collections.abc import Collection
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal, cast
 
@@ -28,21 +30,54 @@ from xmodal.store.models import (
 from xmodal.store.shown import shown
 
 TextSource = Literal["caption", "keyword", "vocabulary"]
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def paths_of(session: Session, ids: Collection[int]) -> dict[int, Path]:
-    """The path of each picture, or of the video whose frame it is; where copies share its content,
-    the first in order."""
-    found: dict[int, Path] = {}
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What files say of a picture, or of the video whose frame it is.
+
+    ``path`` is the first in order of ``copies``, the others that hold the same. ``taken`` is the
+    capture time, a wall clock, and ``written`` the earliest time of the files by this computer's.
+    """
+
+    path: Path
+    copies: list[Path]
+    taken: datetime | None
+    written: datetime
+    camera: str | None
+
+    @property
+    def time(self) -> datetime:
+        """When it was taken, or else written."""
+        return self.taken or self.written
+
+
+def facts_of(session: Session, ids: Collection[int]) -> dict[int, Facts]:
+    """The facts of those pictures and frames of which a file is present."""
+    found: dict[int, Facts] = {}
+    columns = Volume.path, File.relative_path, File.mtime_ns, Capture.taken_at, Capture.camera
     for chunk in chunks(ids):
-        for item_id, query in shown(Volume.path, File.relative_path):
+        for item_id, query in shown(*columns):
             rows = session.execute(
                 query.join(Volume, Volume.id == File.volume_id)
+                .outerjoin(Capture, Capture.item_id == File.item_id)
                 .where(item_id.in_(chunk), File.state == "present")
-                .order_by(Volume.path.desc(), File.relative_path.desc())
+                .order_by(Volume.path, File.relative_path)
             )
-            found |= {item: Path(volume) / relative for item, volume, relative in rows}
+            for item, volume, relative, mtime, taken, camera in rows:
+                path, written = Path(volume) / relative, _wall_clock(mtime)
+                if (known := found.get(item)) is not None:
+                    known.copies.append(path)
+                    found[item] = replace(known, written=min(known.written, written))
+                else:
+                    found[item] = Facts(path, [], taken, written, camera)
     return found
+
+
+def _wall_clock(nanoseconds: int) -> datetime:
+    """A time in nanoseconds since 1970, as the clock of this computer showed it."""
+    return (_EPOCH + timedelta(microseconds=nanoseconds // 1000)).astimezone().replace(tzinfo=None)
 
 
 def texts_of(
