@@ -2,12 +2,12 @@
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache, partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import numpy as np
 from PIL import Image
 from sqlalchemy.orm import Session
 
@@ -15,21 +15,21 @@ from xmodal.encoders import Encoder, load_encoder
 from xmodal.encoders.background import Background, load_background
 from xmodal.encoders.base import Features
 from xmodal.errors import LibraryError, UsageError
-from xmodal.hamming import HammingIndex
 from xmodal.indexing import Root, find_roots, index_paths
-from xmodal.ingest.decode import decode_image
 from xmodal.ingest.report import Progress, PurgeReport
-from xmodal.ingest.video import is_video
-from xmodal.query.catalog import TextSource, describe, texts_of
-from xmodal.query.folding import nearest_pictures
+from xmodal.query.answering import answer, sure_answers
+from xmodal.query.catalog import describe
+from xmodal.query.duplicates import find_duplicates
 from xmodal.query.indexes import Indexes
 from xmodal.query.language import literally, parse
-from xmodal.query.ranking import SHORTLIST, ReadFeatures, Term, rank
-from xmodal.query.search import PictureSearch
-from xmodal.query.terms import Clause, Meaning
+from xmodal.query.naming import SOURCES, check_sources, name
+from xmodal.query.order import RELEVANCE, Order
+from xmodal.query.ranking import Searchable, Term
+from xmodal.query.terms import Clause
 from xmodal.results import (
     Annotation,
     DoctorReport,
+    Duplicates,
     EvaluateReport,
     IndexReport,
     LibraryInfo,
@@ -37,14 +37,12 @@ from xmodal.results import (
     TrainReport,
     TuneReport,
 )
-from xmodal.spaces.calibration import calibration_of
 from xmodal.spaces.code import ActiveCode, active_code
+from xmodal.spaces.opened import OpenSpace
 from xmodal.spaces.space import Space, space_for_search
 from xmodal.store.database import Database
-from xmodal.store.features import read_features
 
 Notify = Callable[[str], None]
-SOURCES = ("caption", "keyword", "vocabulary")
 
 
 def default_library_path() -> Path:
@@ -203,6 +201,13 @@ class Library:
         encoder: str | None = None,
         use_features: bool = True,
         plain: bool = False,
+        *,
+        sort: str = RELEVANCE,
+        reverse: bool = False,
+        group: str | None = None,
+        everything: bool = False,
+        fold: bool = True,
+        explain: bool = False,
     ) -> list[SearchResult]:
         """The ``k`` pictures that answer a query best, those that resemble ``image``, or both.
 
@@ -211,25 +216,48 @@ class Library:
         pictures come first. ``use_features=False`` ranks by the codes alone, as in a library that
         keeps no features.
 
-        A video counts as one picture: its best frame, of which the result says the time.
+        A video counts as one picture: its best frame, of which the result says the time. Near
+        duplicates count as one too, the best of them, unless ``fold`` is false.
 
         Each result says in ``chance`` how many matches as good are expected by chance, and in
         ``sure`` whether it is better. Where none is, nothing matches, and these are the nearest.
 
+        ``sort`` is ``relevance``, ``date`` (the newest first), ``name`` or ``folder``, a ``-`` in
+        front or ``reverse`` turns it round: what is sure is sorted and stands before the rest; with
+        ``everything``, all that was ranked is. ``group`` puts results of one ``day`` or ``folder``
+        side by side. ``explain`` adds to each how it came to its place.
+
         Raises QueryError, a UsageError, for a query that cannot be understood; UsageError for
-        ``k < 1``; MediaError for an unreadable picture.
+        ``k < 1`` and for an order that there is not; MediaError for an unreadable picture.
         """
-        if query is None and image is None:
-            raise UsageError("search needs a query, an image, or both")
+        order = Order.of(sort, reverse, group, everything)
         self._check_k(k)
-        clauses: Sequence[Clause] = (Clause(),)
-        if query is not None:
-            clauses = (literally(query) if plain else parse(query)).clauses
-        with self._existing_database().session() as session:
-            space = space_for_search(session, encoder)
-            searching = self._searching(session, space, use_features)
-            also = () if image is None else (Term(self._image_feature(space, image), "image"),)
-            return nearest_pictures(session, lambda n: searching.find(clauses, n, also), k)
+        clauses = self._clauses(query, image, plain)
+        with self._open_space(encoder) as space:
+            return answer(
+                space, clauses, self._also(space, image), k, order,
+                use_features=use_features, fold=fold, explained=explain,
+            )  # fmt: skip
+
+    def duplicates(
+        self,
+        query: str | None = None,
+        image: str | Path | Image.Image | None = None,
+        encoder: str | None = None,
+        plain: bool = False,
+    ) -> list[Duplicates]:
+        """Groups of pictures of which one might do, in the library or among what a search finds.
+
+        Exact copies, then near duplicates, then bursts; docs/query.md says what is near. Nothing is
+        changed. ``query``, ``image`` and ``plain`` are those of :meth:`search`; its results are
+        those that are sure.
+        """
+        clauses = None if query is None and image is None else self._clauses(query, image, plain)
+        with self._open_space(encoder) as space:
+            if clauses is None:
+                return find_duplicates(space)
+            among = sure_answers(space, clauses, self._also(space, image))
+            return find_duplicates(space, among)
 
     def annotate(
         self,
@@ -245,32 +273,9 @@ class Library:
         least one, is its own. Words that the library already answered are not repeated.
         """
         self._check_k(k)
-        unknown = [source for source in sources if source not in SOURCES]
-        if unknown or not sources:
-            raise UsageError(f"no source {unknown}; choose from {', '.join(SOURCES)}")
-        with self._existing_database().session() as session:
-            space = space_for_search(session, encoder)
-            feature = self._image_feature(space, image)
-            own = k - max(1, k // 3) if "vocabulary" in sources and k > 1 else k
-            code = self._code(session, space)
-            index = self._existing_indexes().get(session, code.hasher_id, "text")
-            read = self._reader(session, space)
-            ranking = rank(
-                feature, "image", index, "text", code.hasher, max(k, SHORTLIST),
-                read if use_features else None,
-            )  # fmt: skip
-            texts = texts_of(session, ranking.ids, sources)
-            found: list[tuple[str, TextSource, int, float]] = [
-                (*texts[i], distance, score) for i, distance, score in ranking.rows() if i in texts
-            ][:own]
-            if "vocabulary" in sources:
-                known = {text.casefold() for text, *_ in found}
-                words = self._nearest_words(space, code, feature, k + len(known))
-                found += [row for row in words if row[0].casefold() not in known]
-        return [
-            Annotation(place, text, source, distance, score)
-            for place, (text, source, distance, score) in enumerate(found[:k], start=1)
-        ]
+        check_sources(sources)
+        with self._open_space(encoder) as space:
+            return name(space, space.picture(image), k, sources, use_features)
 
     def image_size(self, encoder: str | None = None) -> int:
         """The side in pixels at which an encoder of the library sees pictures."""
@@ -407,64 +412,37 @@ class Library:
     def _background(self, encoder: Encoder) -> Background:
         return load_background(encoder, self._notify)
 
-    def _image_feature(self, space: Space, image: str | Path | Image.Image) -> Features:
-        encoder = self._encoder(space)
-        if not isinstance(image, Image.Image):
-            path = Path(image)
-            if not path.is_file():
-                raise UsageError(f"{path}: no such picture")
-            if is_video(path):
-                raise UsageError(f"{path}: is a video; a picture is needed, such as a still of it")
-            image = decode_image(path, encoder.image_size)
-        return encoder.encode_images([image.convert("RGB")])[0]
-
     def _code(self, session: Session, space: Space) -> ActiveCode:
         code = active_code(session, space.id)
         if code is None:
             raise LibraryError(f"{self.path}: nothing is indexed yet; run `xmodal index FOLDER`")
         return code
 
-    def _searching(self, session: Session, space: Space, use_features: bool) -> PictureSearch:
-        code = self._code(session, space)
+    @contextmanager
+    def _open_space(self, encoder: str | None) -> Iterator[OpenSpace]:
+        """The feature space that a query is asked in, as the library is now."""
+        with self._existing_database().session() as session:
+            space = space_for_search(session, encoder)
+            code = self._code(session, space)
 
-        def feature(meaning: Meaning) -> Features:
-            if meaning.modality == "image":
-                return self._image_feature(space, Path(meaning.source).expanduser())
-            return self._encoder(space).encode_texts([meaning.source])[0]
+            def index(modality: str) -> Searchable:
+                return self._existing_indexes().get(session, code.hasher_id, modality)
 
-        @cache
-        def background() -> Background:
-            return self._background(self._encoder(space))
+            load = cache(lambda: self._encoder(space))
+            background = cache(lambda: self._background(load()))
+            yield OpenSpace(session, space.id, code, load, background, index, self._notify)
 
-        return PictureSearch(
-            session,
-            code.hasher,
-            # Once a search: asked again, a large index would be loaded instead of streamed.
-            index=cache(lambda: self._existing_indexes().get(session, code.hasher_id, "image")),
-            feature=feature,
-            features=self._reader(session, space),
-            rank_features=use_features,
-            background=background,
-            calibration=cache(lambda: calibration_of(session, space.id, background)),
-        )
+    def _clauses(
+        self, query: str | None, image: str | Path | Image.Image | None, plain: bool
+    ) -> Sequence[Clause]:
+        if query is not None:
+            return (literally(query) if plain else parse(query)).clauses
+        if image is None:
+            raise UsageError("search needs a query, an image, or both")
+        return (Clause(),)
 
-    def _reader(self, session: Session, space: Space) -> ReadFeatures:
-        return lambda ids: read_features(session, space.id, ids)
-
-    def _nearest_words(
-        self, space: Space, code: ActiveCode, feature: Features, k: int
-    ) -> list[tuple[str, TextSource, int, float]]:
-        background = self._background(self._encoder(space))
-        index = HammingIndex(code.hasher.bits)
-        index.add(np.arange(len(background.words)), code.encode_texts(background.word_features))
-        ranking = rank(
-            feature, "image", index, "text", code.hasher, k,
-            lambda ids: background.word_features[ids],
-        )  # fmt: skip
-        return [
-            (background.words[i], "vocabulary", distance, score)
-            for i, distance, score in ranking.rows()
-        ]
+    def _also(self, space: OpenSpace, image: str | Path | Image.Image | None) -> Sequence[Term]:
+        return () if image is None else (Term(space.picture(image), "image"),)
 
     @staticmethod
     def _check_k(k: int) -> None:

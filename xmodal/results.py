@@ -2,11 +2,43 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from math import isnan
 from pathlib import Path
 from typing import Literal, Self
 
 from xmodal.ingest.report import Failure, IndexCounts, first_notes
+
+
+@dataclass(frozen=True, slots=True)
+class TermChance:
+    """A part of a query: how many pictures would show it as well as this one by chance."""
+
+    text: str
+    weight: float
+    chance: float
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """How a result came to its place.
+
+    ``semantic_bits`` and ``instance_bits`` are the Hamming distances of the halves of the code; the
+    first is None where a code has no halves, and the second then that of the whole code.
+    ``hamming_rank``, ``asymmetric_rank`` and ``feature_rank`` are its places after each stage,
+    from 1, among the ``shortlist`` nearest codes; the last is None where features are not ranked
+    by. ``words`` are its keywords and captions that have the words asked for. ``terms`` are the
+    parts of the query that it answers, and ``alternatives`` how many ways to answer the query has:
+    its chance is the geometric mean of the terms' chances, by their weights, times that number.
+    """
+
+    semantic_bits: int | None
+    instance_bits: int
+    hamming_rank: int
+    asymmetric_rank: int
+    feature_rank: int | None
+    shortlist: int
+    words: list[str]
+    terms: list[TermChance]
+    alternatives: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,13 +47,17 @@ class SearchResult:
 
     ``distance`` is the Hamming distance of the codes in bits; ``score`` is what the ranking
     orders by (higher is nearer), on the scale of a centred cosine, -1 to 1. ``chance`` is how many
-    pictures would match as well by chance, among those that were searched. All three are None where
-    the query asks for facts alone, and nothing was compared. ``sure`` is whether chance does not
+    pictures would match as well by chance, among those that were searched, None where the library
+    keeps no feature of the picture. All three are None where the query asks for facts alone, and
+    nothing was compared. ``sure`` is whether chance does not
     explain the match, and true where nothing was compared.
     ``seconds`` is when the frame is shown, from the beginning of the video; None for a picture.
     ``available`` is false where the drive was away when it was last indexed.
     ``taken`` is the wall clock of the place where it was taken, aware where its zone is known;
     ``caption`` is one of its captions, ``keywords`` are all of its keywords, people and places.
+    ``copies`` are further files of the same content. ``similar`` is how many near duplicates were
+    folded into this result. ``group`` is the day or the folder that results were grouped by, and
+    ``explanation`` how the result came to its place; None where they were not asked for.
     """
 
     rank: int
@@ -35,6 +71,10 @@ class SearchResult:
     taken: datetime | None = None
     caption: str | None = None
     keywords: tuple[str, ...] = ()
+    copies: list[Path] = field(default_factory=list)
+    similar: int = 0
+    group: str | None = None
+    explanation: Explanation | None = None
 
     @property
     def measured(self) -> str:
@@ -46,7 +86,7 @@ class SearchResult:
     @property
     def expected(self) -> str:
         """How many matches as good chance would give, in words; empty where that is not known."""
-        if self.chance is None or isnan(self.chance):
+        if self.chance is None:
             return ""
         if self.chance < 0.001:
             return "<0.001"
@@ -62,6 +102,21 @@ def clock(seconds: float) -> str:
     minutes, second = divmod(int(seconds), 60)
     hours, minute = divmod(minutes, 60)
     return f"{hours}:{minute:02d}:{second:02d}" if hours else f"{minute}:{second:02d}"
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicates:
+    """Pictures of which one might do.
+
+    ``kind`` is ``exact`` (files of the same bytes), ``near`` (one picture in several versions) or
+    ``burst`` (shots within seconds of one another that look alike). ``paths`` begins with the one
+    of most pixels. ``distance`` is how far the farthest code is from the first one's, in bits; of a
+    code of two halves, in the half that tells single pictures apart.
+    """
+
+    kind: Literal["exact", "near", "burst"]
+    paths: list[Path]
+    distance: int
 
 
 @dataclass(frozen=True, slots=True)

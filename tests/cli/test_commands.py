@@ -69,11 +69,13 @@ def test_search_json_has_exactly_the_documented_fields(run: Run, indexed: Path) 
     for record in records:
         assert list(record) == [
             *("rank", "path", "distance", "score", "chance", "sure", "seconds", "available"),
-            *("taken", "caption", "keywords"),
+            *("taken", "caption", "keywords", "copies", "similar", "group", "explanation"),
         ]
         assert record["taken"] is None
         assert record["caption"] == "a green sheet"
         assert record["keywords"] == ["cool", "green"]
+        assert (record["copies"], record["similar"]) == ([], 0)
+        assert (record["group"], record["explanation"]) == (None, None)
         assert record["seconds"] is None
         assert Path(record["path"]).is_file()
         assert isinstance(record["distance"], int)

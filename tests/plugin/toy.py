@@ -52,9 +52,9 @@ class ToyEncoder:
             pixels = np.asarray(image.convert("RGB").resize((8, 8)), dtype=np.float32)
             distance = ((pixels.reshape(-1, 1, 3) - self._rgb) ** 2).sum(2)
             weight = np.exp(-distance / 4000.0).sum(0)
-            # The faint part keeps two pictures of one colour apart.
-            faint = np.resize(pixels - pixels.mean(), self.dim) / 4000.0
-            features[row] = weight / weight.sum() @ self._names + faint
+            # The grain keeps two pictures of one colour apart, and a picture near its versions.
+            grain = np.clip(pixels - pixels.mean((0, 1)), -2, 2)
+            features[row] = weight / weight.sum() @ self._names + 0.6 * np.resize(grain, self.dim)
         return normalise(features)
 
     def encode_texts(self, texts: Sequence[str]) -> Features:

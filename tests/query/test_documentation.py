@@ -32,8 +32,10 @@ def test_each_command_is_a_query(command):
     arguments = shlex.split(command)
     words = [word for word in arguments if word != "--"]
     if "--image" not in words:
-        options = {place for place, word in enumerate(words) if word in ("-k", "--html")}
+        valued = ("-k", "--html", "--sort", "--group")
+        options = {place for place, word in enumerate(words) if word in valued}
         kept = [w for i, w in enumerate(words) if i not in options and i - 1 not in options]
+        kept = [word for word in kept if not word.startswith("--")]
         assert parse(from_arguments(kept)).clauses
 
 

@@ -11,6 +11,7 @@ from xmodal.cli.annotate import annotate
 from xmodal.cli.benchmark import benchmark
 from xmodal.cli.demo import demo
 from xmodal.cli.doctor import doctor
+from xmodal.cli.duplicates import duplicates
 from xmodal.cli.evaluate import evaluate
 from xmodal.cli.index import index
 from xmodal.cli.info import info
@@ -100,8 +101,9 @@ def program(
     context.obj = Shared(library, offline)
 
 
-for command in (
-    *(index, search, annotate, train, tune, evaluate),
-    *(info, doctor, purge, benchmark, demo),
-):
+COMMANDS = (
+    *(index, search, duplicates, annotate, train, tune, evaluate, info, doctor),
+    *(purge, benchmark, demo),
+)
+for command in COMMANDS:
     app.command(cls=QueryCommand if command is search else None)(command)

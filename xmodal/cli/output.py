@@ -125,6 +125,22 @@ def print_facts(facts: Iterable[tuple[str, Cell]]) -> None:
     console.print(table)
 
 
+def print_heading(text: str) -> None:
+    """A line above a table on a terminal."""
+    from rich.console import Console
+
+    Console(highlight=False).print(styled(text), style="bold")
+
+
+def figure(chance: float) -> str:
+    """A number of matches that chance brings, to two digits.
+
+    >>> figure(0.00123), figure(37.2)
+    ('0.0012', '37')
+    """
+    return f"{chance:.2g}" if chance < 10 else f"{chance:.0f}"
+
+
 def size(count: int) -> str:
     """A number of bytes for people: ``1.6 GB``, decimal as disks are sold.
 

@@ -1,12 +1,26 @@
 """`xmodal search`: pictures for a query, or for a picture."""
 
+import sys
+from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from xmodal.cli.duplicates import print_duplicates
+from xmodal.cli.explanation import explained
 from xmodal.cli.options import AsJson, Count, LibraryFile, Offline, SearchEncoder, open_library
-from xmodal.cli.output import Cell, Moment, note, print_json, print_table
+from xmodal.cli.output import (
+    Cell,
+    Moment,
+    figure,
+    note,
+    print_facts,
+    print_heading,
+    print_json,
+    print_table,
+)
 from xmodal.cli.pictures import show_pictures
 from xmodal.cli.viewing import open_with_viewer
 
@@ -43,6 +57,37 @@ def search(
         bool,
         typer.Option("--all", help="Show the nearest pictures, also where chance explains them."),
     ] = False,
+    sort: Annotated[
+        str,
+        typer.Option(
+            "--sort",
+            metavar="ORDER",
+            help="relevance, date (the newest first), name or folder; -date turns it round.",
+        ),
+    ] = "relevance",
+    reverse: Annotated[bool, typer.Option("--reverse", help="Turn the order round.")] = False,
+    group: Annotated[
+        str | None,
+        typer.Option(
+            "--group",
+            metavar="BY",
+            help="Put the results of one day or one folder under a heading: day or folder.",
+            show_default=False,
+        ),
+    ] = None,
+    no_fold: Annotated[
+        bool,
+        typer.Option("--no-fold", help="Show near duplicates and bursts as results of their own."),
+    ] = False,
+    duplicates: Annotated[
+        bool,
+        typer.Option(
+            "--duplicates", help="List copies, near duplicates and bursts among all results."
+        ),
+    ] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Say how each result came to its place.")
+    ] = False,
     html: Annotated[
         Path | None,
         typer.Option(
@@ -78,6 +123,7 @@ def search(
       xmodal search "red car" "at night" keyword:"Anna Maria" -has:gps
       xmodal search "(dog OR cat)" near:48.85,2.35,5km in:holidays/
       xmodal search Hund am Strand -k 30 --html found.html --open
+      xmodal search beach --sort date --group day
       xmodal search --image dog.jpg
       xmodal search sunset --json | jq -r .path
 
@@ -98,14 +144,18 @@ def search(
     would match as well by chance. Where nothing is, the answer is that nothing matches, and --all
     shows the nearest.
 
+    --sort orders what is better than chance, or all that was ranked with --all. Near duplicates and
+    bursts are one result, the best of them; --duplicates lists them as `xmodal duplicates` does.
+
     A terminal shows small pictures where it can, else a table; --html FILE writes a page of them.
     In a pipe these are tab-separated lines: rank, matches expected by chance, score (higher is
     nearer), distance of the codes in bits, path, and, of a video, the seconds at which its best
     frame is shown. With --json the fields are rank, path, distance, score, chance, sure, seconds
     (null for a picture), available (false on a drive that was away when it was last indexed),
-    taken, caption and keywords. Chance, score and distance are empty (null)
-    where only facts were asked for; the newest pictures come first then. Exit code 1 means that
-    nothing matches.
+    taken, caption, keywords, copies (other files of the same bytes), similar (how many near
+    duplicates it stands for), group and explanation (null unless asked for). Chance, score and
+    distance are empty (null) where only facts were asked for; the newest pictures come first then.
+    Exit code 1 means that nothing matches.
     """
     query = None
     if words:
@@ -113,7 +163,14 @@ def search(
 
         query = " ".join(words) if plain else from_arguments(words)
     with open_library(context, library, offline) as opened:
-        found = opened.search(query, image=image, k=k, encoder=encoder, plain=plain)
+        if duplicates:
+            groups = opened.duplicates(query, image=image, encoder=encoder, plain=plain)
+            print_duplicates(groups, as_json)
+            return
+        found = opened.search(
+            query, image=image, k=k, encoder=encoder, plain=plain, sort=sort, reverse=reverse,
+            group=group, everything=everything, fold=not no_fold, explain=explain,
+        )  # fmt: skip
     results = found if everything else [result for result in found if result.sure]
     if html is not None:
         from xmodal.gallery import write_search_page
@@ -124,8 +181,8 @@ def search(
     if as_json:
         for result in results:
             print_json(result)
-    elif results and not show_pictures(results, thumbnails):
-        print_table(COLUMNS, [(*_figures(result), _place(result)) for result in results], right=4)
+    else:
+        _print(results, explain, thumbnails)
     if away := sum(not result.available for result in results):
         note(f"{away} of these are on a drive that was away when it was last indexed")
     if not results and found:
@@ -135,17 +192,33 @@ def search(
         note("nothing found")
     elif len(results) < len(found):
         note("what chance may explain is left out; --all shows it")
+    if similar := sum(result.similar for result in results):
+        note(f"near duplicates: {similar} more are folded into these; --no-fold shows them")
     if open_it and (html is not None or results):
         open_with_viewer(html or results[0].path)
     if not any(result.sure for result in results):
         raise typer.Exit(1)
 
 
+def _print(results: "Sequence[SearchResult]", explain: bool, thumbnails: bool | None) -> None:
+    """Pictures or a table; on a terminal by group. In a pipe explanations follow after tabs."""
+    for heading, members in groupby(results, key=lambda result: result.group):
+        if heading is not None and sys.stdout.isatty():
+            print_heading(heading)
+        group = list(members)
+        if explain or not show_pictures(group, thumbnails):
+            rows = [(*_figures(result), _place(result)) for result in group]
+            print_table(COLUMNS, rows, right=4)
+    if explain:
+        for result in results:
+            print_facts((f"#{result.rank}", line) for line in explained(result))
+
+
 def _figures(result: "SearchResult") -> tuple[str, str, str, str]:
     """Rank, chance, score and distance in words."""
-    if result.score is None or result.chance is None:
+    if result.score is None:
         return str(result.rank), "", "", ""
-    chance = f"{result.chance:.2g}" if result.chance < 10 else f"{result.chance:.0f}"
+    chance = "" if result.chance is None else figure(result.chance)
     return str(result.rank), chance, f"{result.score:.3f}", str(result.distance)
 
 

@@ -71,6 +71,12 @@ class Hasher(ABC):
         self.bits = bits
         self.seed = seed
 
+    @property
+    def instance_start(self) -> int:
+        """The bit with which those begin that tell single pictures apart; before it stand those
+        that tell what pictures have in common, where a code has such a half."""
+        return 0
+
     def fit(self, images: ArrayLike, texts: ArrayLike, labels: ArrayLike | None = None) -> Self:
         """Learn the codes.
 

@@ -76,6 +76,10 @@ class Fused(StreamingHasher):
         self.semantic_parameters = semantic_parameters
         self.instance_parameters = instance_parameters
 
+    @property
+    def instance_start(self) -> int:
+        return self.semantic_.bits
+
     @classmethod
     def join(
         cls,

@@ -1,8 +1,10 @@
 """From item ids to what a user knows: paths, captions, keywords, and what a library holds."""
 
 from collections.abc import Collection
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Literal, NamedTuple, cast
+from typing import Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,30 +31,60 @@ from xmodal.store.shown import shown
 from xmodal.store.volumes import volume_places
 
 TextSource = Literal["caption", "keyword", "vocabulary"]
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class Place(NamedTuple):
-    """The path of a picture, and whether it was there at the last look."""
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What files say of a picture, or of the video whose frame it is.
+
+    ``path`` is the first in order of ``copies``, the others that hold the same, those that are
+    ``available`` before those on drives that are away. ``taken`` is the capture time, a wall
+    clock, and ``written`` the earliest time of the files by this computer's.
+    """
 
     path: Path
     available: bool
+    copies: list[Path]
+    taken: datetime | None
+    written: datetime
+    camera: str | None
+
+    @property
+    def time(self) -> datetime:
+        """When it was taken, or else written."""
+        return self.taken or self.written
 
 
-def places_of(session: Session, ids: Collection[int]) -> dict[int, Place]:
-    """Where each picture is, or the video whose frame it is: of copies that share its content, the
-    first that is available."""
+def facts_of(session: Session, ids: Collection[int]) -> dict[int, Facts]:
+    """The facts of pictures and frames of which a file is there, or on a drive that is away."""
     volumes = volume_places(session)
-    found: dict[int, Place] = {}
+    found: dict[int, Facts] = {}
+    columns = File.volume_id, File.relative_path, File.state, File.mtime_ns
     for chunk in chunks(ids):
-        for item_id, query in shown(File.volume_id, File.relative_path, File.state):
-            for item, volume, relative, state in session.execute(
-                query.where(item_id.in_(chunk), File.state.in_(LIVE))
-            ):
-                place = Place(volumes[volume] / relative, state == "present")
-                best = found.setdefault(item, place)
-                if (not place.available, place.path) < (not best.available, best.path):
-                    found[item] = place
+        for item_id, query in shown(*columns, Capture.taken_at, Capture.camera):
+            rows = session.execute(
+                query.outerjoin(Capture, Capture.item_id == File.item_id).where(
+                    item_id.in_(chunk), File.state.in_(LIVE)
+                )
+            )
+            files = sorted(
+                (state != "present", volumes[volume] / relative, item, *rest)
+                for item, volume, relative, state, *rest in rows
+            )
+            for away, path, item, mtime, taken, camera in files:
+                written = _wall_clock(mtime)
+                if (known := found.get(item)) is not None:
+                    known.copies.append(path)
+                    found[item] = replace(known, written=min(known.written, written))
+                else:
+                    found[item] = Facts(path, not away, [], taken, written, camera)
     return found
+
+
+def _wall_clock(nanoseconds: int) -> datetime:
+    """A time in nanoseconds since 1970, as the clock of this computer showed it."""
+    return (_EPOCH + timedelta(microseconds=nanoseconds // 1000)).astimezone().replace(tzinfo=None)
 
 
 def texts_of(

@@ -22,12 +22,34 @@ SHORTLIST_PER_RESULT = 20
 
 
 @dataclass(frozen=True)
+class Stages:
+    """What each stage of a ranking made of its items, arrays ``(n,)``.
+
+    ``semantic`` and ``instance`` are the distances of the two halves of the codes, in bits; of a
+    code without halves the first is None, the second that of the whole. ``by_code``,
+    ``by_weights`` and ``by_features`` are the places after each stage, from 1, among ``shortlist``
+    items; the last is None where features were not ranked by.
+    """
+
+    semantic: NDArray[np.int64] | None
+    instance: NDArray[np.int64]
+    by_code: NDArray[np.int64]
+    by_weights: NDArray[np.int64]
+    by_features: NDArray[np.int64] | None
+    shortlist: int
+
+
+@dataclass(frozen=True)
 class Ranking:
-    """Items from best to worst: ``ids`` int64, ``distances`` int32 in bits, ``scores`` float32."""
+    """Items from best to worst: ``ids`` int64, ``distances`` int32 in bits, ``scores`` float32.
+
+    ``stages`` say how they came there, where that was asked for.
+    """
 
     ids: NDArray[np.int64]
     distances: NDArray[np.int32]
     scores: NDArray[np.float32]
+    stages: Stages | None = None
 
     def rows(self) -> Iterator[tuple[int, int, float]]:
         """(id, distance, score) as plain numbers."""
@@ -88,6 +110,7 @@ def rank_terms(
     allowed: NDArray[np.int64] | None = None,
     dropped: Dropped | None = None,
     depth: int = 0,
+    explain: bool = False,
 ) -> Ranking:
     """The ``k`` best items for all terms together, or ``depth`` of them if that is more.
 
@@ -98,6 +121,7 @@ def rank_terms(
     ``target`` is the modality of the items (``image`` or ``text``). ``read_features(ids)`` gives
     their features, NaN rows where none are kept; None ranks by the codes alone. Only ``allowed``
     ids, which ascend, are found, and none for which ``dropped(ids)``, bool ``(n,)``, is true.
+    With ``explain`` the ranking has its ``stages``.
     """
     code = pack_bits(_added(terms, hasher.project_images, hasher.project_texts))
     ids, distances = _shortlist(code, index, k, allowed, dropped)
@@ -106,13 +130,24 @@ def rank_terms(
         return Ranking(nothing.astype(np.int64), nothing.astype(np.int32), nothing.astype("f4"))
     weights = _added(terms, hasher.query_images, hasher.query_texts)[0]
     scale = float(np.linalg.norm(weights)) * np.sqrt(len(weights))
-    scores = asymmetric_scores(weights, index.codes(ids)) / (scale or 1.0)
+    coded = scores = asymmetric_scores(weights, index.codes(ids)) / (scale or 1.0)
     if read_features is not None:
         items = read_features(ids)
         cosines = [cosines_of(each, items, target, hasher) for each in terms]
         scores = mix(scores, _averaged(cosines, terms), hasher.feature_weight)
     order = np.lexsort((ids, distances, -scores))[: max(k, depth)]
-    return Ranking(ids[order], distances[order], scores[order].astype(np.float32))
+    stages = None
+    if explain:
+        instance = _differing(code, index.codes(ids[order]), hasher.instance_start)
+        stages = Stages(
+            distances[order] - instance if hasher.instance_start else None,
+            instance,
+            order + 1,  # the shortlist is in the order of the codes
+            (np.argsort(np.lexsort((ids, distances, -coded))) + 1)[order],
+            np.arange(1, len(order) + 1) if read_features is not None else None,
+            len(ids),
+        )
+    return Ranking(ids[order], distances[order], scores[order].astype(np.float32), stages)
 
 
 def _shortlist(
@@ -136,6 +171,11 @@ def _shortlist(
             return ids[stay], distances[stay]
         wanted = min(4 * wanted, most)
     return np.empty(0, np.int64), np.empty(0, np.int32)
+
+
+def _differing(code: NDArray[np.uint8], others: NDArray[np.uint8], start: int) -> NDArray[np.int64]:
+    """How many bits from ``start``, a multiple of 8, on differ from a code ``(1, bytes)``."""
+    return np.bitwise_count(code ^ others)[:, start // 8 :].sum(axis=1, dtype=np.int64)
 
 
 def _added(

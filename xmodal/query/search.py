@@ -10,32 +10,63 @@ from sqlalchemy.orm import Session
 from xmodal.encoders.background import Background
 from xmodal.encoders.base import Features
 from xmodal.hashing import Hasher
-from xmodal.query.confidence import Calibration, better_than_chance
+from xmodal.query.catalog import facts_of
+from xmodal.query.confidence import Calibration
 from xmodal.query.filters import allowed_items
 from xmodal.query.newest import newest
-from xmodal.query.ranking import Dropped, ReadFeatures, Searchable, Term, rank_terms
+from xmodal.query.order import Order
+from xmodal.query.ranking import Dropped, ReadFeatures, Searchable, Stages, Term, rank_terms
 from xmodal.query.terms import Clause, Filter, Meaning
+from xmodal.results import TermChance
 from xmodal.store.shown import with_frames
 
 Ids = NDArray[np.int64]
 # How far down a ranking chance is looked at, however few results are wanted: many fair matches
 # are together as much beyond chance as one good match.
 CHANCE_DEPTH = 200
+BEST = Order()
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """How a picture was found: by which row of which ranking, and what each term's chance is."""
+
+    stages: Stages
+    row: int
+    terms: list[TermChance]
+    alternatives: int
+    meanings: tuple[Meaning, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
     """A picture; ``distance``, ``score`` and ``chance`` are None where no meaning was asked for.
 
-    ``chance`` is how many pictures would score as high by chance, NaN where no feature is kept;
-    ``sure`` says whether it is among the results that chance does not explain.
+    ``chance`` is how many pictures would score as high by chance, NaN where no feature is kept.
+    ``trace`` is kept where an explanation is wanted.
     """
 
     id: int
     distance: int | None
     score: float | None
     chance: float | None = None
-    sure: bool = True
+    trace: Trace | None = None
+
+    @property
+    def certain(self) -> bool:
+        """Whether it answers by facts alone."""
+        return self.score is None
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """Pictures that answer a query: those that do so for certain, in their order, then ``ranked``
+    ones, best first. ``all_certain`` and ``all_ranked``: there are no more of them."""
+
+    certain: list[Found]
+    ranked: list[Found]
+    all_certain: bool
+    all_ranked: bool
 
 
 @dataclass(frozen=True)
@@ -56,76 +87,125 @@ class PictureSearch:
     rank_features: bool
     background: Callable[[], Background]
     calibration: Callable[[], Calibration]
+    explain: bool = False
     _terms: dict[Meaning, Term] = field(default_factory=dict, init=False)
     _allowed: dict[tuple[Filter, ...], Ids] = field(default_factory=dict, init=False)
 
-    def find(self, clauses: Sequence[Clause], k: int, also: Sequence[Term] = ()) -> list[Found]:
-        """The ``k`` best pictures that answer any clause; ``also`` is asked for in each of them.
+    def find(
+        self, clauses: Sequence[Clause], k: int, also: Sequence[Term] = (), order: Order = BEST
+    ) -> Answers:
+        """The ``k`` best pictures that answer any clause, or more; ``also`` is asked for in each.
 
-        Pictures of clauses without a meaning answer for certain: they come first, the newest
-        before the others. Then come the others by their scores, each by the best that it has.
-        Those that chance may explain are among them, and say so.
+        Pictures of clauses without a meaning answer for certain: ``k`` of them, the newest or those
+        that are first in ``order``. The others are ranked by their scores, each by the best that it
+        has; those that chance may explain are among them.
         """
         best: dict[int, Found] = {}
+        certain: list[Ids] = []
+        all_ranked = True
+        asking = [clause for clause in clauses if also or clause.meanings]
         for clause in clauses:
-            for found in self._answer(clause, k, also):
+            if clause not in asking:
+                certain.append(self._certain(clause, k, order))
+                continue
+            answers = self._answer(clause, k, also, len(asking))
+            all_ranked &= len(answers) < k
+            for found in answers:
                 known = best.get(found.id)
-                if known is None or _order(found) < _order(known):
-                    best[found.id] = found
-        best = _with_sureness(best)
-        certain = [found.id for found in best.values() if found.score is None]
-        ranked = sorted((f for f in best.values() if f.score is not None), key=_order)
-        first = newest(self.session, np.sort(np.array(certain, dtype=np.int64)), k)
-        return [*(best[item] for item in first.tolist()), *ranked][:k]
+                best[found.id] = found if known is None else _better(known, found)
+        for item in set().union(*(ids.tolist() for ids in certain)):
+            best[item] = Found(item, None, None)
+        ids = np.array([found.id for found in best.values() if found.certain], dtype=np.int64)
+        first = self._first(np.sort(ids), k, order)
+        return Answers(
+            [best[item] for item in first.tolist()],
+            sorted((found for found in best.values() if not found.certain), key=_order),
+            all(len(part) < k for part in certain),
+            all_ranked,
+        )
 
-    def _answer(self, clause: Clause, k: int, also: Sequence[Term]) -> list[Found]:
-        allowed = self._ids(clause.filters) if clause.filters else None
-        if allowed is not None and not len(allowed):
-            return []
-        terms = [*also, *map(self._term, clause.meanings)]
-        dropped = self._dropped([self._term(meaning) for meaning in clause.without])
-        if not terms:
-            ids = self._ids(()) if allowed is None else allowed
-            return [Found(item, None, None) for item in self._newest(ids, k, dropped).tolist()]
-        if allowed is not None:
-            allowed = with_frames(self.session, allowed)
-        ranking = rank_terms(
-            terms, self.index(), "image", self.hasher, k,
-            self.features if self.rank_features else None, allowed, dropped, CHANCE_DEPTH,
-        )  # fmt: skip
-        pictures = len(self.index()) if allowed is None else len(allowed)
-        chances = self._chance(terms, ranking.ids, pictures)
-        return [
-            Found(*row, chance=chance)
-            for row, chance in zip(ranking.rows(), chances.tolist(), strict=True)
-        ]
+    def certain(self, clauses: Sequence[Clause], also: Sequence[Term] = ()) -> Ids:
+        """All pictures that answer any clause for certain, ascending."""
+        found: list[Ids] = [np.empty(0, np.int64)]
+        for clause in clauses:
+            if also or clause.meanings:
+                continue
+            ids, dropped = self._ids(clause.filters), self._dropped(clause)
+            found.append(ids if dropped is None else ids[~dropped(ids)])
+        return np.unique(np.concatenate(found))
 
-    def _chance(self, terms: Sequence[Term], ids: Ids, pictures: int) -> NDArray[np.float64]:
-        """How many of ``pictures`` would score as high by chance; terms count by their weights."""
-        if not len(ids):
-            return np.empty(0)
-        items = self.features(ids)
-        calibration = self.calibration()
-        parts = [
-            calibration.chance(t.feature, t.modality, items, self.background(), pictures)
-            for t in terms
-        ]
-        weights = [term.weight for term in terms]
-        return np.exp(np.average(np.log(np.maximum(parts, 1e-300)), axis=0, weights=weights))
-
-    def _newest(self, ids: Ids, k: int, dropped: Dropped | None) -> Ids:
+    def _certain(self, clause: Clause, k: int, order: Order) -> Ids:
+        """The first ``k`` pictures that have the facts a clause without a meaning asks for."""
+        ids = self._ids(clause.filters)
+        dropped = self._dropped(clause)
         if dropped is None:
-            return newest(self.session, ids, k)
+            return self._first(ids, k, order)
         wanted = 4 * k
         while True:
-            found = newest(self.session, ids, wanted)
+            found = self._first(ids, wanted, order)
             stay = found[~dropped(found)]
             if len(stay) >= k or len(found) < wanted:
                 return stay[:k]
             wanted *= 4
 
-    def _dropped(self, without: list[Term]) -> Dropped | None:
-        """What tells which pictures show any of these."""
+    def _first(self, ids: Ids, k: int, order: Order) -> Ids:
+        """The first ``k`` of ascending ids."""
+        if order.by_relevance:
+            return newest(self.session, ids, k)
+        facts = facts_of(self.session, ids.tolist())
+        there = [item for item in ids.tolist() if item in facts]
+        return np.array(order.sorted(there, facts.__getitem__)[:k], dtype=np.int64)
+
+    def _answer(
+        self, clause: Clause, k: int, also: Sequence[Term], alternatives: int
+    ) -> list[Found]:
+        allowed = self._ids(clause.filters) if clause.filters else None
+        if allowed is not None:
+            if not len(allowed):
+                return []
+            allowed = with_frames(self.session, allowed)
+        terms = [*also, *map(self._term, clause.meanings)]
+        ranking = rank_terms(
+            terms, self.index(), "image", self.hasher, k,
+            self.features if self.rank_features else None, allowed, self._dropped(clause),
+            CHANCE_DEPTH, self.explain,
+        )  # fmt: skip
+        pictures = len(self.index()) if allowed is None else len(allowed)
+        parts = self._chance(terms, ranking.ids, pictures)
+        weights = [term.weight for term in terms]
+        chances = np.exp(np.average(np.log(np.maximum(parts, 1e-300)), axis=0, weights=weights))
+        # Each alternative brings as many by chance.
+        chances *= alternatives
+        found = [
+            Found(*row, chance)
+            for row, chance in zip(ranking.rows(), chances.tolist(), strict=True)
+        ]
+        if ranking.stages is None:
+            return found
+        names = ["the picture"] * len(also) + [meaning.source for meaning in clause.meanings]
+
+        def trace(stages: Stages, row: int) -> Trace:
+            told = map(TermChance, names, weights, parts[:, row].tolist())
+            return Trace(stages, row, list(told), alternatives, clause.meanings)
+
+        return [replace(f, trace=trace(ranking.stages, row)) for row, f in enumerate(found)]
+
+    def _chance(self, terms: Sequence[Term], ids: Ids, pictures: int) -> NDArray[np.float64]:
+        """How many of ``pictures`` would show each term as well by chance, ``(terms, ids)``."""
+        if not len(ids):
+            return np.empty((len(terms), 0))
+        items = self.features(ids)
+        calibration = self.calibration()
+        return np.array(
+            [
+                calibration.chance(t.feature, t.modality, items, self.background(), pictures)
+                for t in terms
+            ]
+        )
+
+    def _dropped(self, clause: Clause) -> Dropped | None:
+        """What tells which pictures show any of what a clause excludes."""
+        without = [self._term(meaning) for meaning in clause.without]
         if not without:
             return None
 
@@ -151,16 +231,13 @@ class PictureSearch:
         return self._allowed[filters]
 
 
-def _order(found: Found) -> tuple[bool, float, int, int]:
-    """What a picture that answers for certain has before others, and a high score before a low."""
-    certain = found.score is None
-    return not certain, -(found.score or 0.0), found.distance or 0, found.id
+def _better(one: Found, other: Found) -> Found:
+    """A picture that answers two alternatives: by the one that chance explains less, with the
+    better score. Equal meanings give equal scores but for rounding, which must not decide."""
+    found = min(one, other, key=lambda each: np.nan_to_num(each.chance or 0.0, nan=np.inf))
+    return replace(found, score=max(one.score or 0.0, other.score or 0.0))
 
 
-def _with_sureness(best: dict[int, Found]) -> dict[int, Found]:
-    """The same, with what chance does not explain marked as sure."""
-    asked = [found for found in best.values() if found.chance is not None]
-    sure = better_than_chance(np.array([found.chance for found in asked], dtype=np.float64))
-    return best | {
-        found.id: replace(found, sure=bool(known)) for found, known in zip(asked, sure, strict=True)
-    }
+def _order(found: Found) -> tuple[float, int, int]:
+    """What a high score has before a low one."""
+    return -(found.score or 0.0), found.distance or 0, found.id
