@@ -2,13 +2,12 @@
 
 import os
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
-from PIL import Image
 from sqlalchemy.orm import Session
 
 from xmodal.encoders import Encoder, load_encoder
@@ -16,11 +15,9 @@ from xmodal.encoders.background import Background, load_background
 from xmodal.encoders.base import Features
 from xmodal.errors import LibraryError, UsageError
 from xmodal.hamming import HammingIndex
-from xmodal.indexing import index_paths
-from xmodal.ingest.decode import decode_image
 from xmodal.ingest.report import Progress
-from xmodal.ingest.video import is_video
-from xmodal.query.catalog import TextSource, describe, texts_of
+from xmodal.query.batch import AT_ONCE, ScannedTogether, parse_lines
+from xmodal.query.catalog import TextSource, describe, names_of, texts_of
 from xmodal.query.folding import nearest_pictures
 from xmodal.query.indexes import Indexes
 from xmodal.query.language import literally, parse
@@ -40,8 +37,12 @@ from xmodal.results import (
 from xmodal.spaces.calibration import calibration_of
 from xmodal.spaces.code import ActiveCode, active_code
 from xmodal.spaces.space import Space, space_for_search
+from xmodal.stopwatch import OFF, Stopwatch
 from xmodal.store.database import Database
 from xmodal.store.features import read_features
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 Notify = Callable[[str], None]
 SOURCES = ("caption", "keyword", "vocabulary")
@@ -71,6 +72,7 @@ class Library:
         self._notify = notify or (lambda message: None)
         self._database: Database | None = None
         self._encoders: dict[str, Encoder] = {}  # by the spec that loaded them
+        self._backgrounds: dict[str, Background] = {}  # by the encoder's id
         self._indexes: Indexes | None = None
 
     @classmethod
@@ -129,6 +131,8 @@ class Library:
         and IndexInterrupted on Ctrl-C, after what was encoded has been committed.
         """
 
+        from xmodal.indexing import index_paths
+
         def open_database() -> Database:
             if self._database is None:
                 self._load_encoder(encoder or "auto")  # an unknown name must leave no file behind
@@ -152,11 +156,12 @@ class Library:
     def search(
         self,
         query: str | None = None,
-        image: str | Path | Image.Image | None = None,
+        image: "str | Path | Image.Image | None" = None,
         k: int = 10,
         encoder: str | None = None,
         use_features: bool = True,
         plain: bool = False,
+        watch: Stopwatch = OFF,
     ) -> list[SearchResult]:
         """The ``k`` pictures that answer a query best, those that resemble ``image``, or both.
 
@@ -178,16 +183,52 @@ class Library:
         self._check_k(k)
         clauses: Sequence[Clause] = (Clause(),)
         if query is not None:
-            clauses = (literally(query) if plain else parse(query)).clauses
-        with self._existing_database().session() as session:
+            with watch.part("parse"):
+                clauses = (literally(query) if plain else parse(query)).clauses
+        with watch.part("open"), self._existing_database().session() as session:
             space = space_for_search(session, encoder)
-            searching = self._searching(session, space, use_features)
-            also = () if image is None else (Term(self._image_feature(space, image), "image"),)
-            return nearest_pictures(session, lambda n: searching.find(clauses, n, also), k)
+            searching = self._searching(session, space, use_features, watch)
+            also: tuple[Term, ...] = ()
+            if image is not None:
+                with watch.part("encode"):
+                    also = (Term(self._image_feature(space, image), "image"),)
+            with watch.part("paths"):
+                return nearest_pictures(session, lambda n: searching.find(clauses, n, also), k)
+
+    def search_many(
+        self,
+        queries: Sequence[str],
+        k: int = 10,
+        encoder: str | None = None,
+        use_features: bool = True,
+        plain: bool = False,
+        watch: Stopwatch = OFF,
+    ) -> list[list[SearchResult]]:
+        """What :meth:`search` answers to each of the queries, faster.
+
+        All texts are encoded together, and one scan serves all queries that are a single sentence.
+        Raises what :meth:`search` raises, before anything is searched; the QueryError of a bad
+        query says which of them it is, counted from 1 (``line 2: …``).
+        """
+        self._check_k(k)
+        with watch.part("parse"):
+            parsed = [query.clauses for query in parse_lines(enumerate(queries, start=1), plain)]
+        answers: list[list[SearchResult]] = []
+        with watch.part("open"), self._existing_database().session() as session:
+            space = space_for_search(session, encoder)
+            for start in range(0, len(parsed), AT_ONCE):
+                batch = parsed[start : start + AT_ONCE]
+                searching = self._searching(session, space, use_features, watch)
+                searching.prepare(batch, k, lambda texts: self._encoder(space).encode_texts(texts))
+                with watch.part("paths"):
+                    for clauses in batch:
+                        find = partial(searching.find, clauses)
+                        answers.append(nearest_pictures(session, find, k))
+        return answers
 
     def annotate(
         self,
-        image: str | Path | Image.Image,
+        image: "str | Path | Image.Image",
         k: int = 10,
         sources: Sequence[str] = SOURCES,
         encoder: str | None = None,
@@ -285,6 +326,11 @@ class Library:
             space = space_for_search(session, encoder)
             return evaluate(session, space.id, self._code(session, space), k)
 
+    def names(self, kind: str, start: str = "", most: int = 50) -> list[str]:
+        """The first keywords, or names of a ``person`` or a ``place``, that begin so; sorted."""
+        with self._existing_database().session() as session:
+            return names_of(session, kind, start, most)
+
     def info(self, check: bool = True) -> LibraryInfo:
         """What the library holds; ``check`` verifies the file and every checksum."""
         return describe(self._existing_database(), check)
@@ -339,11 +385,16 @@ class Library:
         return space.id, self._background(loaded), loaded.encode_texts, self._notify
 
     def _background(self, encoder: Encoder) -> Background:
-        return load_background(encoder, self._notify)
+        if encoder.id not in self._backgrounds:
+            self._backgrounds[encoder.id] = load_background(encoder, self._notify)
+        return self._backgrounds[encoder.id]
 
-    def _image_feature(self, space: Space, image: str | Path | Image.Image) -> Features:
+    def _image_feature(self, space: Space, image: "str | Path | Image.Image") -> Features:
         encoder = self._encoder(space)
-        if not isinstance(image, Image.Image):
+        if isinstance(image, str | Path):
+            from xmodal.ingest.decode import decode_image
+            from xmodal.ingest.video import is_video
+
             path = Path(image)
             if not path.is_file():
                 raise UsageError(f"{path}: no such picture")
@@ -358,7 +409,9 @@ class Library:
             raise LibraryError(f"{self.path}: nothing is indexed yet; run `xmodal index FOLDER`")
         return code
 
-    def _searching(self, session: Session, space: Space, use_features: bool) -> PictureSearch:
+    def _searching(
+        self, session: Session, space: Space, use_features: bool, watch: Stopwatch
+    ) -> PictureSearch:
         code = self._code(session, space)
 
         def feature(meaning: Meaning) -> Features:
@@ -374,12 +427,17 @@ class Library:
             session,
             code.hasher,
             # Once a search: asked again, a large index would be loaded instead of streamed.
-            index=cache(lambda: self._existing_indexes().get(session, code.hasher_id, "image")),
+            index=cache(
+                lambda: ScannedTogether(
+                    self._existing_indexes().get(session, code.hasher_id, "image")
+                )
+            ),
             feature=feature,
             features=self._reader(session, space),
             rank_features=use_features,
             background=background,
             calibration=cache(lambda: calibration_of(session, space.id, background)),
+            watch=watch,
         )
 
     def _reader(self, session: Session, space: Space) -> ReadFeatures:

@@ -16,8 +16,8 @@ COMMANDS = sorted(PROGRAM.commands)
 
 def test_the_commands_are_those_of_the_readme() -> None:
     assert set(COMMANDS) == {
-        "index", "search", "annotate", "train", "tune", "evaluate", "info", "doctor", "benchmark",
-        "demo",
+        "index", "search", "shell", "annotate", "train", "tune", "evaluate", "info", "doctor",
+        "benchmark", "demo",
     }  # fmt: skip
 
 

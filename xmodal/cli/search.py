@@ -1,18 +1,27 @@
 """`xmodal search`: pictures for a query, or for a picture."""
 
+import sys
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from xmodal.cli.options import AsJson, Count, LibraryFile, Offline, SearchEncoder, open_library
-from xmodal.cli.output import Cell, Moment, note, print_json, print_table
-
-if TYPE_CHECKING:
-    from xmodal.results import SearchResult
-
-COLUMNS = ("#", "chance", "score", "bits", "picture")
-NEAREST = 3  # pictures that are named where nothing matches
+from xmodal.cli.found import Form, chosen, print_found, remark
+from xmodal.cli.options import (
+    AsJson,
+    Count,
+    Everything,
+    LibraryFile,
+    Offline,
+    SearchEncoder,
+    Timing,
+    open_library,
+    use_one_blas_thread,
+)
+from xmodal.cli.output import note
+from xmodal.errors import UsageError
+from xmodal.stopwatch import OFF, Stopwatch
 
 
 def search(
@@ -37,10 +46,16 @@ def search(
         bool,
         typer.Option("--plain", help="Take the query as one sentence, whatever signs are in it."),
     ] = False,
-    everything: Annotated[
-        bool,
-        typer.Option("--all", help="Show the nearest pictures, also where chance explains them."),
-    ] = False,
+    everything: Everything = False,
+    queries: Annotated[
+        str | None,
+        typer.Option(
+            "--queries",
+            metavar="FILE",
+            help="Answer the queries in a file, one a line; - reads them from stdin.",
+            show_default=False,
+        ),
+    ] = None,
     html: Annotated[
         Path | None,
         typer.Option(
@@ -51,6 +66,11 @@ def search(
         ),
     ] = None,
     as_json: AsJson = False,
+    paths: Annotated[
+        bool,
+        typer.Option("--paths0", help="Print paths alone, each with a zero byte behind it."),
+    ] = False,
+    timing: Timing = False,
     encoder: SearchEncoder = None,
     library: LibraryFile = None,
     offline: Offline = False,
@@ -66,6 +86,8 @@ def search(
       xmodal search Hund am Strand -k 30 --html found.html
       xmodal search --image dog.jpg
       xmodal search sunset --json | jq -r .path
+      xmodal search sunset --paths0 | xargs -0 -I{} cp {} sunsets/
+      xmodal search --queries wanted.txt --json
 
     Adjacent words are one sentence, quotes keep it apart from others; -word leaves out what shows
     it, 2*word makes it count more, like:dog.jpg asks for what resembles a picture; OR and
@@ -90,44 +112,71 @@ def search(
     score, chance, sure and seconds (null for a picture). Chance, score and distance are empty
     (null) where only facts were asked for; the newest pictures come first then. Exit code 1 means
     that nothing matches.
-    """
-    query = None
-    if words:
-        from xmodal.query.shell import from_arguments
 
-        query = " ".join(words) if plain else from_arguments(words)
-    with open_library(context, library, offline) as opened:
-        found = opened.search(query, image=image, k=k, encoder=encoder, plain=plain)
-    results = found if everything else [result for result in found if result.sure]
+    --queries answers many queries faster than one by one; empty lines and those that begin with #
+    are passed over. Each line of the output begins with the number of its query, counted from 1;
+    with --json the fields number and query come first. Exit code 1 means that none matches.
+    """
+    use_one_blas_thread()
+    form = _form(as_json, paths)
+    # What passed before is the start of Python; what is measured is the processor's time.
+    before = time.process_time()
+    watch = Stopwatch() if timing else OFF
+    if queries is None:
+        query = _query(words, plain, watch)
+        with open_library(context, library, offline, watch=watch) as opened:
+            found = opened.search(
+                query, image=image, k=k, encoder=encoder, plain=plain, watch=watch
+            )
+        answers = [found]
+    elif words or image or html:
+        raise UsageError("--queries takes no QUERY, no --image and no --html beside it")
+    else:
+        texts = _read(queries, plain, watch)
+        with open_library(context, library, offline, watch=watch) as opened:
+            answers = opened.search_many(texts, k=k, encoder=encoder, plain=plain, watch=watch)
+    shown = [chosen(found, everything) for found in answers]
     if html is not None:
         from xmodal.gallery import write_search_page
 
-        write_search_page(
-            html, " ".join(words or []) or f"Like {image}", results, query_image=image
-        )
-    if as_json:
-        for result in results:
-            print_json(result)
-    elif results:
-        print_table(COLUMNS, [(*_figures(result), _place(result)) for result in results], right=4)
-    if not results and found:
-        nearest = ", ".join(str(result.path) for result in found[:NEAREST])
-        note(f"nothing in this library matches; the nearest are {nearest} (--all shows them)")
-    elif not results:
-        note("nothing found")
-    elif len(results) < len(found):
-        note("what chance may explain is left out; --all shows it")
-    if not any(result.sure for result in results):
+        title = " ".join(words or []) or f"Like {image}"
+        write_search_page(html, title, shown[0], query_image=image)
+    with watch.part("print"):
+        if queries is None:
+            print_found(shown[0], form)
+            remark(answers[0], shown[0])
+        else:
+            for number, (text, results) in enumerate(zip(texts, shown, strict=True), start=1):
+                print_found(results, form, (number, text))
+    if timing:
+        note(watch.told(before))
+    if not any(result.sure for results in shown for result in results):
         raise typer.Exit(1)
 
 
-def _figures(result: "SearchResult") -> tuple[str, str, str, str]:
-    """Rank, chance, score and distance in words."""
-    if result.score is None or result.chance is None:
-        return str(result.rank), "", "", ""
-    chance = f"{result.chance:.2g}" if result.chance < 10 else f"{result.chance:.0f}"
-    return str(result.rank), chance, f"{result.score:.3f}", str(result.distance)
+def _form(as_json: bool, paths: bool) -> Form:
+    if as_json and paths:
+        raise UsageError("--json and --paths0 exclude each other; choose one")
+    return "json" if as_json else "paths" if paths else "table"
 
 
-def _place(result: "SearchResult") -> Cell:
-    return result.path if result.seconds is None else Moment(result.path, result.seconds)
+def _query(words: list[str] | None, plain: bool, watch: Stopwatch) -> str | None:
+    if not words:
+        return None
+    with watch.part("imports"):
+        from xmodal.query.shell import from_arguments
+
+    with watch.part("parse"):
+        return " ".join(words) if plain else from_arguments(words)
+
+
+def _read(file: str, plain: bool, watch: Stopwatch) -> list[str]:
+    """The queries in a file, or on stdin where it is called ``-``."""
+    with watch.part("imports"):
+        from xmodal.query.batch import read_queries
+
+    with watch.part("parse"):
+        if file == "-":
+            return read_queries(sys.stdin, plain)
+        with open(file, encoding="utf-8-sig", errors="surrogateescape") as lines:
+            return read_queries(lines, plain)

@@ -1,6 +1,7 @@
 """From item ids to what a user knows: paths, captions, keywords, and what a library holds."""
 
 from collections.abc import Collection
+from itertools import islice
 from pathlib import Path
 from typing import Literal, cast
 
@@ -10,6 +11,7 @@ from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session
 
 from xmodal.ingest.scope import chunks
+from xmodal.query.terms import folded
 from xmodal.results import LibraryInfo
 from xmodal.store.database import Database
 from xmodal.store.models import (
@@ -70,6 +72,19 @@ def texts_of(
         )
         found |= {i: (cast(str, name), "keyword") for i, name in rows}
     return found
+
+
+def names_of(session: Session, kind: str, start: str, most: int) -> list[str]:
+    """The first names of a kind (``keyword``, ``person`` or ``place``) that begin with ``start``.
+
+    Upper and lower case are alike; a keyword may be of any kind.
+    """
+    used = select(ItemKeyword.keyword_id)
+    if kind != "keyword":
+        used = used.where(ItemKeyword.kind == kind)
+    names = session.scalars(select(Keyword.name).where(Keyword.id.in_(used)).order_by(Keyword.name))
+    begin = folded(start)
+    return list(islice((name for name in names if folded(name).startswith(begin)), most))
 
 
 def describe(database: Database, check: bool) -> LibraryInfo:

@@ -10,11 +10,20 @@ from sqlalchemy.orm import Session
 from xmodal.encoders.background import Background
 from xmodal.encoders.base import Features
 from xmodal.hashing import Hasher
+from xmodal.query.batch import ScannedTogether, encode_together, is_plain, meanings_of
 from xmodal.query.confidence import Calibration, better_than_chance
 from xmodal.query.filters import allowed_items
 from xmodal.query.newest import newest
-from xmodal.query.ranking import Dropped, ReadFeatures, Searchable, Term, rank_terms
+from xmodal.query.ranking import (
+    Dropped,
+    ReadFeatures,
+    Term,
+    code_of,
+    rank_terms,
+    shortlist_of,
+)
 from xmodal.query.terms import Clause, Filter, Meaning
+from xmodal.stopwatch import OFF, Stopwatch
 from xmodal.store.shown import with_frames
 
 Ids = NDArray[np.int64]
@@ -50,12 +59,13 @@ class PictureSearch:
 
     session: Session
     hasher: Hasher
-    index: Callable[[], Searchable]
+    index: Callable[[], ScannedTogether]
     feature: Callable[[Meaning], Features]
     features: ReadFeatures
     rank_features: bool
     background: Callable[[], Background]
     calibration: Callable[[], Calibration]
+    watch: Stopwatch = OFF
     _terms: dict[Meaning, Term] = field(default_factory=dict, init=False)
     _allowed: dict[tuple[Filter, ...], Ids] = field(default_factory=dict, init=False)
 
@@ -78,6 +88,27 @@ class PictureSearch:
         first = newest(self.session, np.sort(np.array(certain, dtype=np.int64)), k)
         return [*(best[item] for item in first.tolist()), *ranked][:k]
 
+    def prepare(
+        self,
+        queries: Sequence[Sequence[Clause]],
+        k: int,
+        encode: Callable[[Sequence[str]], Features],
+    ) -> None:
+        """Do at once what :meth:`find` of each query would do alone: ``encode`` all texts, and
+        scan for all that ask for one text and nothing else. The answers stay the same."""
+        asked = [meaning for clauses in queries for meaning in meanings_of(clauses)]
+        with self.watch.part("encode"):
+            for meaning, feature in encode_together(asked, encode).items():
+                self._terms[meaning] = Term(feature, meaning.modality, meaning.weight)
+        plain = [clauses[0].meanings[0] for clauses in queries if is_plain(clauses)]
+        terms = [self._terms[meaning] for meaning in plain if meaning in self._terms]
+        with self.watch.part("load"):
+            index = self.index()
+        if len(terms) > 1 and len(index):
+            codes = np.concatenate([code_of([term], self.hasher) for term in terms])
+            with self.watch.part("scan"):
+                index.scan(np.unique(codes, axis=0), min(shortlist_of(k), len(index)))
+
     def _answer(self, clause: Clause, k: int, also: Sequence[Term]) -> list[Found]:
         allowed = self._ids(clause.filters) if clause.filters else None
         if allowed is not None and not len(allowed):
@@ -88,13 +119,19 @@ class PictureSearch:
             ids = self._ids(()) if allowed is None else allowed
             return [Found(item, None, None) for item in self._newest(ids, k, dropped).tolist()]
         if allowed is not None:
-            allowed = with_frames(self.session, allowed)
-        ranking = rank_terms(
-            terms, self.index(), "image", self.hasher, k,
-            self.features if self.rank_features else None, allowed, dropped, CHANCE_DEPTH,
-        )  # fmt: skip
-        pictures = len(self.index()) if allowed is None else len(allowed)
-        chances = self._chance(terms, ranking.ids, pictures)
+            with self.watch.part("filter"):
+                allowed = with_frames(self.session, allowed)
+        with self.watch.part("load"):
+            index = self.index()
+        with self.watch.part("rank"):
+            ranking = rank_terms(
+                terms, index, "image", self.hasher, k,
+                self.features if self.rank_features else None, allowed, dropped, CHANCE_DEPTH,
+                self.watch,
+            )  # fmt: skip
+        with self.watch.part("chance"):
+            pictures = len(index) if allowed is None else len(allowed)
+            chances = self._chance(terms, ranking.ids, pictures)
         return [
             Found(*row, chance=chance)
             for row, chance in zip(ranking.rows(), chances.tolist(), strict=True)
@@ -142,12 +179,15 @@ class PictureSearch:
 
     def _term(self, meaning: Meaning) -> Term:
         if meaning not in self._terms:
-            self._terms[meaning] = Term(self.feature(meaning), meaning.modality, meaning.weight)
+            with self.watch.part("encode"):
+                feature = self.feature(meaning)
+            self._terms[meaning] = Term(feature, meaning.modality, meaning.weight)
         return self._terms[meaning]
 
     def _ids(self, filters: tuple[Filter, ...]) -> Ids:
         if filters not in self._allowed:
-            self._allowed[filters] = allowed_items(self.session, filters)
+            with self.watch.part("filter"):
+                self._allowed[filters] = allowed_items(self.session, filters)
         return self._allowed[filters]
 
 
