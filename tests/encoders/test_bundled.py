@@ -216,3 +216,10 @@ def test_loading_the_sentence_encoder_lets_its_threads_sleep_and_nothing_else(
     SentenceEncoder()(["a dog"])
     assert os.environ["OMP_WAIT_POLICY"] == "active"
     assert seen == ["passive", "active"]
+
+
+def test_a_text_among_many_has_the_feature_that_it_has_alone() -> None:
+    encoder = BundledEncoder()
+    texts = ["a dog", "ein Hund am Strand", "x", "a much longer sentence about a red car at night"]
+    alone = np.concatenate([encoder.encode_texts([text]) for text in texts])
+    assert np.array_equal(encoder.encode_texts(texts), alone)
