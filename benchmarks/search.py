@@ -20,6 +20,8 @@ import sys
 import time
 from pathlib import Path
 
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the commands do
+
 import numpy as np
 from rclip_library import prepare
 from scale import SAMPLE, write_paths
