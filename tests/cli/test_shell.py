@@ -229,6 +229,7 @@ def test_on_a_terminal_ctrl_c_gives_up_the_line_and_ctrl_d_ends(
             until(b"xmodal> ")
             os.write(master, b"an unfinished li")
             until(b"unfinished li")
+            time.sleep(0.5)  # Python sees a signal only once it waits for the next letter
             os.write(master, b"\x03")
             until(b"xmodal> ")
             os.write(master, b"keyw\t")
