@@ -17,7 +17,8 @@ from xmodal.errors import (
     MediaError,
     UsageError,
 )
-from xmodal.library import Library, default_library_path
+from xmodal.library import Library
+from xmodal.opening import default_library_path
 from xmodal.store.database import Database
 
 

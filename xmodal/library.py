@@ -1,30 +1,20 @@
 """Library: the one door to a photo library; the CLI parses, calls it and prints."""
 
-import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any
 
-from PIL import Image
-from sqlalchemy.orm import Session
-
-from xmodal.encoders import Encoder, load_encoder
-from xmodal.encoders.background import Background, load_background
-from xmodal.encoders.base import Features
-from xmodal.errors import LibraryError, UsageError
-from xmodal.indexing import Root, find_roots, index_paths
-from xmodal.ingest.report import Progress, PurgeReport
-from xmodal.query.answering import answer, sure_answers
-from xmodal.query.catalog import describe
+from xmodal.errors import UsageError
+from xmodal.opening import OpenLibrary
+from xmodal.query.answering import answer, answer_many, sure_answers
+from xmodal.query.batch import parse_lines
+from xmodal.query.catalog import describe, names_of
 from xmodal.query.duplicates import find_duplicates
-from xmodal.query.indexes import Indexes
 from xmodal.query.language import literally, parse
 from xmodal.query.naming import SOURCES, check_sources, name
 from xmodal.query.order import RELEVANCE, Order
-from xmodal.query.ranking import Searchable, Term
+from xmodal.query.ranking import Term
 from xmodal.query.terms import Clause
 from xmodal.results import (
     Annotation,
@@ -37,25 +27,19 @@ from xmodal.results import (
     TrainReport,
     TuneReport,
 )
-from xmodal.spaces.code import ActiveCode, active_code
 from xmodal.spaces.opened import OpenSpace
-from xmodal.spaces.space import Space, space_for_search
+from xmodal.spaces.space import space_for_search
+from xmodal.stopwatch import OFF, Stopwatch
 from xmodal.store.database import Database
 
-Notify = Callable[[str], None]
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from xmodal.indexing import Root
+    from xmodal.ingest.report import Progress, PurgeReport
 
 
-def default_library_path() -> Path:
-    """Where the library lies when none is named: XMODAL_LIBRARY, else the user's data folder."""
-    chosen = os.environ.get("XMODAL_LIBRARY")
-    if chosen:
-        return Path(chosen)
-    from platformdirs import user_data_path
-
-    return user_data_path("xmodal", appauthor=False) / "library.db"
-
-
-class Library:
+class Library(OpenLibrary):
     """A photo library in one SQLite file.
 
     >>> library = Library.open("photos.db")                          # doctest: +SKIP
@@ -63,60 +47,13 @@ class Library:
     >>> library.search("a dog on the beach")[0].path                 # doctest: +SKIP
     """
 
-    def __init__(self, path: Path, *, offline: bool = False, notify: Notify | None = None) -> None:
-        self.path = path
-        self._offline = offline or os.environ.get("XMODAL_OFFLINE", "") not in ("", "0")
-        self._notify = notify or (lambda message: None)
-        self._database: Database | None = None
-        self._encoders: dict[str, Encoder] = {}  # by the spec that loaded them
-        self._indexes: Indexes | None = None
-
-    @classmethod
-    def open(
-        cls,
-        path: str | Path | None = None,
-        create: bool = True,
-        *,
-        offline: bool = False,
-        notify: Notify | None = None,
-    ) -> Self:
-        """The library at ``path`` (default: :func:`default_library_path`).
-
-        A missing file is made by the first :meth:`index`; with ``create=False`` it is an error.
-        ``offline`` forbids every connection; ``notify`` receives one-line notes about slow or
-        surprising steps. Raises LibraryError for a file that is no library, is damaged, or is
-        from a newer xmodal.
-        """
-        library = cls(Path(path or default_library_path()), offline=offline, notify=notify)
-        if library.path.exists() or not create:
-            library._database = Database.open(library.path, create=False)
-        return library
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the file; the object can be used again and opens it anew."""
-        if self._database is not None:
-            self._database.close()
-            self._database = None
-        self._indexes = None
-
     def index(
         self,
         paths: Sequence[str | Path] = (),
         captions: str | Path | None = None,
         encoder: str | None = None,
         add_encoder: bool = False,
-        progress: Callable[[Progress], None] | None = None,
+        progress: "Callable[[Progress], None] | None" = None,
         *,
         include: Sequence[str] = (),
         exclude: Sequence[str] = (),
@@ -142,6 +79,8 @@ class Library:
         for patterns that are none, LibraryBusyError when another process writes, DiskFullError with
         what was kept, and IndexInterrupted on Ctrl-C, after what was encoded has been committed.
         """
+        from xmodal.indexing import find_roots
+
         return self._index(
             encoder,
             find_roots(self._database, paths),
@@ -158,7 +97,7 @@ class Library:
         paths: Sequence[str | Path] = (),
         encoder: str | None = None,
         settle: float = 2.0,
-        progress: Callable[[Progress], None] | None = None,
+        progress: "Callable[[Progress], None] | None" = None,
         *,
         include: Sequence[str] = (),
         exclude: Sequence[str] = (),
@@ -172,6 +111,7 @@ class Library:
 
         Raises UsageError for a path that is not a folder and none of the library's.
         """
+        from xmodal.indexing import find_roots
         from xmodal.watching import Follower
 
         roots = find_roots(self._database, paths)
@@ -186,7 +126,7 @@ class Library:
         )
         yield from Follower(run, roots, self.path, self._notify, settle, hidden).reports()
 
-    def purge(self, folders: Sequence[str | Path] = (), dry_run: bool = False) -> PurgeReport:
+    def purge(self, folders: Sequence[str | Path] = (), dry_run: bool = False) -> "PurgeReport":
         """Remove records of missing files, or of all in ``folders``; see ``ingest.purge.purge``."""
         from xmodal.ingest.purge import purge
 
@@ -196,7 +136,7 @@ class Library:
     def search(
         self,
         query: str | None = None,
-        image: str | Path | Image.Image | None = None,
+        image: "str | Path | Image.Image | None" = None,
         k: int = 10,
         encoder: str | None = None,
         use_features: bool = True,
@@ -208,6 +148,7 @@ class Library:
         everything: bool = False,
         fold: bool = True,
         explain: bool = False,
+        watch: Stopwatch = OFF,
     ) -> list[SearchResult]:
         """The ``k`` pictures that answer a query best, those that resemble ``image``, or both.
 
@@ -232,17 +173,46 @@ class Library:
         """
         order = Order.of(sort, reverse, group, everything)
         self._check_k(k)
-        clauses = self._clauses(query, image, plain)
-        with self._open_space(encoder) as space:
-            return answer(
-                space, clauses, self._also(space, image), k, order,
-                use_features=use_features, fold=fold, explained=explain,
-            )  # fmt: skip
+        with watch.part("parse"):
+            clauses = self._clauses(query, image, plain)
+        with watch.part("open"), self._open_space(encoder) as space:
+            with watch.part("encode"):
+                also = self._also(space, image)
+            with watch.part("paths"):
+                return answer(
+                    space, clauses, also, k, order,
+                    use_features=use_features, fold=fold, explained=explain, watch=watch,
+                )  # fmt: skip
+
+    def search_many(
+        self,
+        queries: Sequence[str],
+        k: int = 10,
+        encoder: str | None = None,
+        use_features: bool = True,
+        plain: bool = False,
+        watch: Stopwatch = OFF,
+    ) -> list[list[SearchResult]]:
+        """What :meth:`search` answers to each of the queries.
+
+        All texts are encoded together, and one scan serves all queries that are a single sentence.
+        Raises what :meth:`search` raises, before anything is searched; the QueryError of a bad
+        query says which of them it is, counted from 1 (``line 2: …``).
+        """
+        self._check_k(k)
+        with watch.part("parse"):
+            parsed = [query.clauses for query in parse_lines(enumerate(queries, start=1), plain)]
+        with (
+            watch.part("open"),
+            self._open_space(encoder) as space,
+            watch.part("paths"),
+        ):
+            return answer_many(space, parsed, k, use_features=use_features, watch=watch)
 
     def duplicates(
         self,
         query: str | None = None,
-        image: str | Path | Image.Image | None = None,
+        image: "str | Path | Image.Image | None" = None,
         encoder: str | None = None,
         plain: bool = False,
     ) -> list[Duplicates]:
@@ -261,7 +231,7 @@ class Library:
 
     def annotate(
         self,
-        image: str | Path | Image.Image,
+        image: "str | Path | Image.Image",
         k: int = 10,
         sources: Sequence[str] = SOURCES,
         encoder: str | None = None,
@@ -341,6 +311,11 @@ class Library:
             space = space_for_search(session, encoder)
             return evaluate(session, space.id, self._code(session, space), k)
 
+    def names(self, kind: str, start: str = "", most: int = 50) -> list[str]:
+        """The first keywords, or names of a ``person`` or a ``place``, that begin so; sorted."""
+        with self._existing_database().session() as session:
+            return names_of(session, kind, start, most)
+
     def info(self, check: bool = True) -> LibraryInfo:
         """What the library holds; ``check`` verifies the file and every checksum."""
         return describe(self._existing_database(), check)
@@ -349,7 +324,7 @@ class Library:
         self,
         repair: bool = False,
         files: bool = False,
-        progress: Callable[[Progress], None] | None = None,
+        progress: "Callable[[Progress], None] | None" = None,
     ) -> DoctorReport:
         """What is wrong in the library, and with ``repair`` also mended; docs/doctor.md.
 
@@ -366,7 +341,9 @@ class Library:
         finally:
             self._indexes = None
 
-    def _index(self, encoder: str | None, roots: Sequence[Root], **options: Any) -> IndexReport:
+    def _index(self, encoder: str | None, roots: "Sequence[Root]", **options: Any) -> IndexReport:
+        from xmodal.indexing import index_paths
+
         def open_database() -> Database:
             if self._database is None:
                 self._load_encoder(encoder or "auto")  # an unknown name must leave no file behind
@@ -381,59 +358,8 @@ class Library:
         finally:
             self._indexes = None
 
-    def _existing_database(self) -> Database:
-        if self._database is None:
-            self._database = Database.open(self.path, create=False)
-        return self._database
-
-    def _existing_indexes(self) -> Indexes:
-        if self._indexes is None:
-            self._indexes = Indexes(self._existing_database(), self._notify)
-        return self._indexes
-
-    def _load_encoder(self, spec: str) -> Encoder:
-        if spec not in self._encoders:
-            encoder = load_encoder(spec, offline=self._offline, notify=self._notify)
-            self._encoders[spec] = self._encoders[encoder.spec] = encoder
-        return self._encoders[spec]
-
-    def _encoder(self, space: Space) -> Encoder:
-        return space.verified(self._load_encoder(space.spec))
-
-    def _learning(
-        self, database: Database, encoder: str | None
-    ) -> tuple[int, Background, Callable[[Sequence[str]], Features], Notify]:
-        """The space to learn in, what it looks like, what encodes its texts, and whom to tell."""
-        with database.session() as session:
-            space = space_for_search(session, encoder)
-        loaded = self._encoder(space)
-        return space.id, self._background(loaded), loaded.encode_texts, self._notify
-
-    def _background(self, encoder: Encoder) -> Background:
-        return load_background(encoder, self._notify)
-
-    def _code(self, session: Session, space: Space) -> ActiveCode:
-        code = active_code(session, space.id)
-        if code is None:
-            raise LibraryError(f"{self.path}: nothing is indexed yet; run `xmodal index FOLDER`")
-        return code
-
-    @contextmanager
-    def _open_space(self, encoder: str | None) -> Iterator[OpenSpace]:
-        """The feature space that a query is asked in, as the library is now."""
-        with self._existing_database().session() as session:
-            space = space_for_search(session, encoder)
-            code = self._code(session, space)
-
-            def index(modality: str) -> Searchable:
-                return self._existing_indexes().get(session, code.hasher_id, modality)
-
-            load = cache(lambda: self._encoder(space))
-            background = cache(lambda: self._background(load()))
-            yield OpenSpace(session, space.id, code, load, background, index, self._notify)
-
     def _clauses(
-        self, query: str | None, image: str | Path | Image.Image | None, plain: bool
+        self, query: str | None, image: "str | Path | Image.Image | None", plain: bool
     ) -> Sequence[Clause]:
         if query is not None:
             return (literally(query) if plain else parse(query)).clauses
@@ -441,7 +367,7 @@ class Library:
             raise UsageError("search needs a query, an image, or both")
         return (Clause(),)
 
-    def _also(self, space: OpenSpace, image: str | Path | Image.Image | None) -> Sequence[Term]:
+    def _also(self, space: OpenSpace, image: "str | Path | Image.Image | None") -> Sequence[Term]:
         return () if image is None else (Term(space.picture(image), "image"),)
 
     @staticmethod

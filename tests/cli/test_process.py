@@ -37,13 +37,22 @@ def modules_of(*arguments: str) -> set[str]:
 
 def test_help_imports_nothing_but_typer() -> None:
     heavy = {"numpy", "PIL", "sqlalchemy", "alembic", "rich", "onnxruntime", "torch", "jinja2"}
-    assert not modules_of("search", "--help") & heavy
+    for arguments in (["--help"], ["search", "--help"], ["shell", "--help"]):
+        assert not modules_of(*arguments) & heavy
 
 
 def test_search_imports_neither_torch_nor_open_clip(indexed: Path) -> None:
     modules = modules_of("search", "red")
     assert "numpy" in modules
     assert not modules & {"torch", "open_clip", "timm", "scipy", "rich"}
+
+
+def test_a_search_by_words_imports_nothing_that_only_pictures_or_writing_need(
+    indexed: Path,
+) -> None:
+    assert not modules_of("search", "red") & {"onnxruntime", "filelock", "alembic", "readline"}
+    assert "PIL" not in modules_of("search", "keyword:red")  # the toy encoder imports it
+    assert "PIL" in modules_of("search", "--image", str(indexed / "0" / "00.jpg"))
 
 
 def test_the_launcher_is_the_program(start: Start, indexed: Path) -> None:

@@ -17,7 +17,7 @@ COMMANDS = sorted(PROGRAM.commands)
 def test_the_commands_are_those_of_the_readme() -> None:
     assert set(COMMANDS) == {
         "index", "search", "annotate", "train", "tune", "evaluate", "info", "doctor", "purge",
-        "benchmark", "demo", "duplicates",
+        "benchmark", "demo", "duplicates", "shell",
     }  # fmt: skip
 
 

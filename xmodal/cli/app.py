@@ -1,6 +1,5 @@
 """The program: its commands, and the edge where errors become one line and an exit code."""
 
-import os
 import sys
 from typing import Annotated, Any
 
@@ -16,13 +15,14 @@ from xmodal.cli.evaluate import evaluate
 from xmodal.cli.index import index
 from xmodal.cli.info import info
 from xmodal.cli.options import LibraryFile, Offline, Shared
-from xmodal.cli.output import note, point, prepare_streams, stop_writing
+from xmodal.cli.output import note, prepare_streams, report, stop_writing
 from xmodal.cli.purge import purge
 from xmodal.cli.query_command import QueryCommand
 from xmodal.cli.search import search
+from xmodal.cli.shell import shell
 from xmodal.cli.train import train
 from xmodal.cli.tune import tune
-from xmodal.errors import QueryError, XmodalError
+from xmodal.errors import XmodalError
 
 FOUND, NOTHING_FOUND, ERROR, INTERRUPTED = 0, 1, 2, 130
 
@@ -37,20 +37,12 @@ class Program(TyperGroup):
                 return super().invoke(ctx)
             finally:
                 sys.stdout.flush()
-        except QueryError as error:
-            point(error.pointer)
-            note(f"error: {error.reason}")
-            raise typer.Exit(ERROR) from error
-        except XmodalError as error:
-            note(f"error: {error}")
-            raise typer.Exit(ERROR) from error
         except BrokenPipeError:
             # The reader has seen enough, as in `xmodal search sea | head -1`.
             stop_writing()
             raise typer.Exit(FOUND) from None
-        except OSError as error:
-            place = f"{os.fsdecode(error.filename)}: " if error.filename else ""
-            note(f"error: {place}{error.strerror or error}")
+        except (XmodalError, OSError) as error:
+            report(error)
             raise typer.Exit(ERROR) from error
         except KeyboardInterrupt:
             note("interrupted")
@@ -102,7 +94,7 @@ def program(
 
 
 COMMANDS = (
-    *(index, search, duplicates, annotate, train, tune, evaluate, info, doctor),
+    *(index, search, shell, duplicates, annotate, train, tune, evaluate, info, doctor),
     *(purge, benchmark, demo),
 )
 for command in COMMANDS:

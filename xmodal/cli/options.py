@@ -3,6 +3,7 @@
 Nothing here or in a command's module imports what a help page does not need.
 """
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from xmodal.cli.output import note
+from xmodal.stopwatch import OFF, Stopwatch
 
 if TYPE_CHECKING:
     from xmodal.library import Library
@@ -35,6 +37,13 @@ AsJson = Annotated[
     bool, typer.Option("--json", help="Print one JSON object a line instead of a table.")
 ]
 Count = Annotated[int, typer.Option("-k", metavar="N", help="Print at most N results.")]
+Everything = Annotated[
+    bool,
+    typer.Option("--all", help="Show the nearest pictures, also where chance explains them."),
+]
+Timing = Annotated[
+    bool, typer.Option("--timing", help="Say on stderr where the milliseconds went.")
+]
 SearchEncoder = Annotated[
     str | None,
     typer.Option(
@@ -54,6 +63,15 @@ class Shared:
     offline: bool = False
 
 
+def use_one_blas_thread() -> None:
+    """For a command that only searches; before NumPy is imported, which asks for it once.
+
+    The products of a search are small: further threads gain a millisecond, and while they wait for
+    one another on a busy computer they keep it busier. What the user has set stays.
+    """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+
 def open_library(
     context: typer.Context,
     library: Path | None,
@@ -61,14 +79,17 @@ def open_library(
     *,
     create: bool = False,
     notify: Callable[[str], None] = note,
+    watch: Stopwatch = OFF,
 ) -> "Library":
     """The library that the options before and after the command name."""
-    from xmodal.library import Library
+    with watch.part("imports"):
+        from xmodal.library import Library
 
     shared = context.find_object(Shared) or Shared()
-    return Library.open(
-        library or shared.library,
-        create=create,
-        offline=offline or shared.offline,
-        notify=notify,
-    )
+    with watch.part("open"):
+        return Library.open(
+            library or shared.library,
+            create=create,
+            offline=offline or shared.offline,
+            notify=notify,
+        )

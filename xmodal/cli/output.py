@@ -13,7 +13,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from xmodal.results import clock
+from xmodal.errors import QueryError, XmodalError
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -56,10 +56,17 @@ def note(message: str) -> None:
     print(f"xmodal: {_one_line(message)}", file=sys.stderr, flush=True)
 
 
-def point(pointer: str) -> None:
-    """Lines on stderr that show where in what the user wrote something is."""
-    if pointer:
-        print(pointer, file=sys.stderr, flush=True)
+def report(error: XmodalError | OSError) -> None:
+    """An error on stderr: one line, and above it where in a query it is."""
+    reason = str(error)
+    if isinstance(error, QueryError):
+        reason = error.reason
+        if error.pointer:
+            print(error.pointer, file=sys.stderr, flush=True)
+    elif isinstance(error, OSError) and not isinstance(error, XmodalError):
+        place = f"{os.fsdecode(error.filename)}: " if error.filename else ""
+        reason = f"{place}{error.strerror or error}"
+    note(f"error: {reason}")
 
 
 def print_json(record: "DataclassInstance | dict[str, Any]", flush: bool = False) -> None:
@@ -176,6 +183,8 @@ def styled(cell: Cell) -> Any:
     from rich.text import Text
 
     if isinstance(cell, Moment):
+        from xmodal.results import clock
+
         return Text.assemble(styled(cell.path), f" @ {clock(cell.seconds)}")
     if not isinstance(cell, Path):
         return Text(_visible(_one_line(cell)))

@@ -1,34 +1,32 @@
 """`xmodal search`: pictures for a query, or for a picture."""
 
 import sys
-from collections.abc import Sequence
-from itertools import groupby
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from xmodal.cli.duplicates import print_duplicates
-from xmodal.cli.explanation import explained
-from xmodal.cli.options import AsJson, Count, LibraryFile, Offline, SearchEncoder, open_library
-from xmodal.cli.output import (
-    Cell,
-    Moment,
-    figure,
-    note,
-    print_facts,
-    print_heading,
-    print_json,
-    print_table,
+from xmodal.cli.found import Form, chosen, print_found, remark
+from xmodal.cli.options import (
+    AsJson,
+    Count,
+    Everything,
+    LibraryFile,
+    Offline,
+    SearchEncoder,
+    Timing,
+    open_library,
+    use_one_blas_thread,
 )
-from xmodal.cli.pictures import show_pictures
+from xmodal.cli.output import note
 from xmodal.cli.viewing import open_with_viewer
+from xmodal.errors import UsageError
+from xmodal.stopwatch import OFF, Stopwatch
 
-if TYPE_CHECKING:
-    from xmodal.results import SearchResult
-
-COLUMNS = ("#", "chance", "score", "bits", "picture")
-NEAREST = 3  # pictures that are named where nothing matches
+# As xmodal.query.order has it, which a help page does not need.
+RELEVANCE = "relevance"
 
 
 def search(
@@ -53,10 +51,7 @@ def search(
         bool,
         typer.Option("--plain", help="Take the query as one sentence, whatever signs are in it."),
     ] = False,
-    everything: Annotated[
-        bool,
-        typer.Option("--all", help="Show the nearest pictures, also where chance explains them."),
-    ] = False,
+    everything: Everything = False,
     sort: Annotated[
         str,
         typer.Option(
@@ -64,7 +59,7 @@ def search(
             metavar="ORDER",
             help="relevance, date (the newest first), name or folder; -date turns it round.",
         ),
-    ] = "relevance",
+    ] = RELEVANCE,
     reverse: Annotated[bool, typer.Option("--reverse", help="Turn the order round.")] = False,
     group: Annotated[
         str | None,
@@ -88,6 +83,15 @@ def search(
     explain: Annotated[
         bool, typer.Option("--explain", help="Say how each result came to its place.")
     ] = False,
+    queries: Annotated[
+        str | None,
+        typer.Option(
+            "--queries",
+            metavar="FILE",
+            help="Answer the queries in a file, one a line; - reads them from stdin.",
+            show_default=False,
+        ),
+    ] = None,
     html: Annotated[
         Path | None,
         typer.Option(
@@ -110,6 +114,11 @@ def search(
         typer.Option("--open", help="Open the page, or the best result, with the system's viewer."),
     ] = False,
     as_json: AsJson = False,
+    paths: Annotated[
+        bool,
+        typer.Option("--paths0", help="Print paths alone, each with a zero byte behind it."),
+    ] = False,
+    timing: Timing = False,
     encoder: SearchEncoder = None,
     library: LibraryFile = None,
     offline: Offline = False,
@@ -126,6 +135,8 @@ def search(
       xmodal search beach --sort date --group day
       xmodal search --image dog.jpg
       xmodal search sunset --json | jq -r .path
+      xmodal search sunset --paths0 | xargs -0 -I{} cp {} sunsets/
+      xmodal search --queries wanted.txt --json
 
     Adjacent words are one sentence, quotes keep it apart from others; -word leaves out what shows
     it, 2*word makes it count more, like:dog.jpg asks for what resembles a picture; OR and
@@ -156,71 +167,81 @@ def search(
     duplicates it stands for), group and explanation (null unless asked for). Chance, score and
     distance are empty (null) where only facts were asked for; the newest pictures come first then.
     Exit code 1 means that nothing matches.
-    """
-    query = None
-    if words:
-        from xmodal.query.shell import from_arguments
 
-        query = " ".join(words) if plain else from_arguments(words)
-    with open_library(context, library, offline) as opened:
-        if duplicates:
-            groups = opened.duplicates(query, image=image, encoder=encoder, plain=plain)
-            print_duplicates(groups, as_json)
-            return
-        found = opened.search(
-            query, image=image, k=k, encoder=encoder, plain=plain, sort=sort, reverse=reverse,
-            group=group, everything=everything, fold=not no_fold, explain=explain,
-        )  # fmt: skip
-    results = found if everything else [result for result in found if result.sure]
+    --queries answers many queries with one scan; empty lines and those that begin with #
+    are passed over. Each line of the output begins with the number of its query, counted from 1;
+    with --json the fields number and query come first. Exit code 1 means that none matches.
+    """
+    use_one_blas_thread()
+    form = _form(as_json, paths)
+    # What passed before is the start of Python; what is measured is the processor's time.
+    before = time.process_time()
+    watch = Stopwatch() if timing else OFF
+    if queries is None:
+        query = _query(words, plain, watch)
+        with open_library(context, library, offline, watch=watch) as opened:
+            if duplicates:
+                groups = opened.duplicates(query, image=image, encoder=encoder, plain=plain)
+                print_duplicates(groups, as_json)
+                return
+            found = opened.search(
+                query, image=image, k=k, encoder=encoder, plain=plain, sort=sort, reverse=reverse,
+                group=group, everything=everything, fold=not no_fold, explain=explain, watch=watch,
+            )  # fmt: skip
+        answers = [found]
+    elif words or image or html or duplicates or explain or group or sort != RELEVANCE or open_it:
+        raise UsageError(
+            "--queries takes no QUERY beside it, and no --image, --html, --open, --sort, --group, "
+            "--duplicates or --explain"
+        )
+    else:
+        texts = _read(queries, plain, watch)
+        with open_library(context, library, offline, watch=watch) as opened:
+            answers = opened.search_many(texts, k=k, encoder=encoder, plain=plain, watch=watch)
+    shown = [chosen(found, everything) for found in answers]
     if html is not None:
         from xmodal.gallery import write_search_page
 
-        write_search_page(
-            html, " ".join(words or []) or f"Like {image}", results or found, query_image=image
-        )
-    if as_json:
-        for result in results:
-            print_json(result)
-    else:
-        _print(results, explain, thumbnails)
-    if away := sum(not result.available for result in results):
-        note(f"{away} of these are on a drive that was away when it was last indexed")
-    if not results and found:
-        nearest = ", ".join(str(result.path) for result in found[:NEAREST])
-        note(f"nothing in this library matches; the nearest are {nearest} (--all shows them)")
-    elif not results:
-        note("nothing found")
-    elif len(results) < len(found):
-        note("what chance may explain is left out; --all shows it")
-    if similar := sum(result.similar for result in results):
-        note(f"near duplicates: {similar} more are folded into these; --no-fold shows them")
-    if open_it and (html is not None or results):
-        open_with_viewer(html or results[0].path)
-    if not any(result.sure for result in results):
+        title = " ".join(words or []) or f"Like {image}"
+        write_search_page(html, title, shown[0] or answers[0], query_image=image)
+    with watch.part("print"):
+        if queries is None:
+            print_found(shown[0], form, thumbnails=thumbnails, explain=explain)
+            remark(answers[0], shown[0])
+        else:
+            for number, (text, results) in enumerate(zip(texts, shown, strict=True), start=1):
+                print_found(results, form, (number, text))
+    if open_it and (html is not None or shown[0]):
+        open_with_viewer(html or shown[0][0].path)
+    if timing:
+        note(watch.told(before))
+    if not any(result.sure for results in shown for result in results):
         raise typer.Exit(1)
 
 
-def _print(results: "Sequence[SearchResult]", explain: bool, thumbnails: bool | None) -> None:
-    """Pictures or a table; on a terminal by group. In a pipe explanations follow after tabs."""
-    for heading, members in groupby(results, key=lambda result: result.group):
-        if heading is not None and sys.stdout.isatty():
-            print_heading(heading)
-        group = list(members)
-        if explain or not show_pictures(group, thumbnails):
-            rows = [(*_figures(result), _place(result)) for result in group]
-            print_table(COLUMNS, rows, right=4)
-    if explain:
-        for result in results:
-            print_facts((f"#{result.rank}", line) for line in explained(result))
+def _form(as_json: bool, paths: bool) -> Form:
+    if as_json and paths:
+        raise UsageError("--json and --paths0 exclude each other; choose one")
+    return "json" if as_json else "paths" if paths else "table"
 
 
-def _figures(result: "SearchResult") -> tuple[str, str, str, str]:
-    """Rank, chance, score and distance in words."""
-    if result.score is None:
-        return str(result.rank), "", "", ""
-    chance = "" if result.chance is None else figure(result.chance)
-    return str(result.rank), chance, f"{result.score:.3f}", str(result.distance)
+def _query(words: list[str] | None, plain: bool, watch: Stopwatch) -> str | None:
+    if not words:
+        return None
+    with watch.part("imports"):
+        from xmodal.query.shell import from_arguments
+
+    with watch.part("parse"):
+        return " ".join(words) if plain else from_arguments(words)
 
 
-def _place(result: "SearchResult") -> Cell:
-    return result.path if result.seconds is None else Moment(result.path, result.seconds)
+def _read(file: str, plain: bool, watch: Stopwatch) -> list[str]:
+    """The queries in a file, or on stdin where it is called ``-``."""
+    with watch.part("imports"):
+        from xmodal.query.batch import read_queries
+
+    with watch.part("parse"):
+        if file == "-":
+            return read_queries(sys.stdin, plain)
+        with open(file, encoding="utf-8-sig", errors="surrogateescape") as lines:
+            return read_queries(lines, plain)

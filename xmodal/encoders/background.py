@@ -5,11 +5,10 @@ import json
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock
-from PIL import Image
 
 from xmodal.encoders.base import Encoder, Features, normalise
 from xmodal.encoders.runtime import cache_dir, replacing
@@ -35,6 +34,11 @@ class Background:
     word_features: Features
     picture_features: Features
 
+    @cached_property
+    def centred_words(self) -> Features:
+        """The words' features without their mean, float32 ``(len(words), dim)``, L2-normalised."""
+        return normalise(self.word_features - self.word_features.mean(axis=0))
+
 
 def load_background(encoder: Encoder, notify: Notify | None = None) -> Background:
     """The background of an encoder: shipped for ``bundled``, else computed once and cached.
@@ -57,6 +61,8 @@ def load_background(encoder: Encoder, notify: Notify | None = None) -> Backgroun
         found = _read(file, key, words)
         if found is not None:
             return found
+    from filelock import FileLock  # imports asyncio, which a search need not wait for
+
     cached.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(cached.with_suffix(".lock")):
         # Another process may have computed it while this one waited.
@@ -71,6 +77,8 @@ def load_background(encoder: Encoder, notify: Notify | None = None) -> Backgroun
 
 def compute_background(encoder: Encoder, words: list[str], pictures: list[Path]) -> Background:
     """Encode words and pictures now. Features are rounded to float16, as they are kept."""
+    from PIL import Image
+
     opened = []
     for path in pictures:
         with Image.open(path) as image:

@@ -1,11 +1,13 @@
 """What every encoder promises, and the one way features are normalised."""
 
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 Features = NDArray[np.float32]
 
@@ -25,7 +27,7 @@ class Encoder(Protocol):
     dim: int
     image_size: int
 
-    def encode_images(self, images: Sequence[Image.Image]) -> Features:
+    def encode_images(self, images: "Sequence[Image.Image]") -> Features:
         """Features of upright RGB pictures of any size: float32 ``(n, dim)``, L2-normalised."""
         ...
 

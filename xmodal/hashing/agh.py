@@ -91,7 +91,7 @@ def anchor_weights(rows: Doubles, anchors: NDArray, nearest: int, width: float) 
     return out
 
 
-def kmeans(rows: Doubles, count: int, rng: np.random.Generator) -> Doubles:
+def kmeans(rows: Doubles, count: int, rng: "np.random.Generator") -> Doubles:
     """``count`` centres ``(count, d)`` by Lloyd's iterations from random rows."""
     centres = rows[rng.choice(len(rows), count, replace=False)]
     for _ in range(KMEANS_ITERATIONS):

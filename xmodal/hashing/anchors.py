@@ -11,7 +11,7 @@ from xmodal.hashing.rotation import Doubles
 WIDTH_ROWS = 2_000
 
 
-def choose_anchors(features: Reals, count: int, rng: np.random.Generator) -> tuple[Floats, float]:
+def choose_anchors(features: Reals, count: int, rng: "np.random.Generator") -> tuple[Floats, float]:
     """At most ``count`` rows as anchors, and the mean squared distance of the rows to them.
 
     Anchors are training rows picked at random, as in the anchor features of supervised hashing

@@ -33,7 +33,7 @@ class Batch(RidgeHasher):
     description = "labels: discrete codes of labels and features, hash functions by ridge"
     streams = False
 
-    def _code_learner(self, classes: int, rng: np.random.Generator) -> "BatchCodes":
+    def _code_learner(self, classes: int, rng: "np.random.Generator") -> "BatchCodes":
         return BatchCodes(self.bits, rng)
 
     def _learn_codes(
@@ -46,7 +46,7 @@ class Batch(RidgeHasher):
 class BatchCodes:
     """The alternating solution of the objective of :class:`Batch`, a chunk of rows at a time."""
 
-    def __init__(self, bits: int, rng: np.random.Generator) -> None:
+    def __init__(self, bits: int, rng: "np.random.Generator") -> None:
         self._bits = bits
         self._rng = rng
 

@@ -27,7 +27,7 @@ class DLFH(RidgeHasher):
     description = "labels: discrete latent factors, bit by bit, hash functions by ridge"
     streams = False
 
-    def _code_learner(self, classes: int, rng: np.random.Generator) -> "FactorCodes":
+    def _code_learner(self, classes: int, rng: "np.random.Generator") -> "FactorCodes":
         return FactorCodes(self.bits, rng)
 
     def _learn_codes(self, learner: "FactorCodes", rows: LabelledRows) -> tuple[Codes, Codes]:
@@ -38,7 +38,7 @@ class DLFH(RidgeHasher):
 class FactorCodes:
     """The column-wise solution of the likelihood of :class:`DLFH`."""
 
-    def __init__(self, bits: int, rng: np.random.Generator) -> None:
+    def __init__(self, bits: int, rng: "np.random.Generator") -> None:
         self._bits = bits
         self._rng = rng
 

@@ -51,7 +51,7 @@ class FeatureHasher(StreamingHasher):
             return len(self._mean(modality))
         return len(getattr(self, f"{modality}_anchors_"))
 
-    def _choose_features(self, images: Reals, texts: Reals, rng: np.random.Generator) -> None:
+    def _choose_features(self, images: Reals, texts: Reals, rng: "np.random.Generator") -> None:
         if self.features not in FEATURES:
             raise HasherError(f"features: expected one of {FEATURES}, found {self.features!r}")
         if self.features == "linear":

@@ -32,7 +32,7 @@ class IsoHash(LinearHasher):
         self.image_projection_ = self.text_projection_ = projection
 
 
-def isotropic_rotation(variances: Doubles, rng: np.random.Generator) -> Doubles:
+def isotropic_rotation(variances: Doubles, rng: "np.random.Generator") -> Doubles:
     """A rotation Q ``(k, k)`` such that every diagonal entry of Qᵀ diag(variances) Q is their mean.
 
     >>> q = isotropic_rotation(np.array([4.0, 2.0, 1.0, 1.0]), np.random.default_rng(0))

@@ -32,7 +32,7 @@ class Lemon(RidgeHasher):
     name = "lemon"
     description = "labels: codes from an online label embedding, hash functions by ridge"
 
-    def _code_learner(self, classes: int, rng: np.random.Generator) -> "LemonCodes":
+    def _code_learner(self, classes: int, rng: "np.random.Generator") -> "LemonCodes":
         return LemonCodes(self.bits, classes, rng)
 
     def _learn_codes(self, learner: "LemonCodes", rows: LabelledRows) -> tuple[Floats, Floats]:
@@ -56,7 +56,7 @@ class LemonCodes:
     both because Vᵀ1 = 0.
     """
 
-    def __init__(self, bits: int, classes: int, rng: np.random.Generator) -> None:
+    def __init__(self, bits: int, classes: int, rng: "np.random.Generator") -> None:
         self._rng = rng
         self._vv = np.zeros((bits, bits))
         self._vl = np.zeros((bits, classes))
@@ -96,7 +96,7 @@ class LemonCodes:
         return codes
 
 
-def orthogonal_codes(wanted: NDArray[Any], rng: np.random.Generator) -> NDArray[Any]:
+def orthogonal_codes(wanted: NDArray[Any], rng: "np.random.Generator") -> NDArray[Any]:
     """The V nearest to ``wanted`` with VᵀV = nI and Vᵀ1 = 0, in its precision.
 
     Columns that ``wanted`` leaves open are filled with random orthogonal directions; with fewer

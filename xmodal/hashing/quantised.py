@@ -138,7 +138,7 @@ class Quantised(Hasher):
         return self.projection_.project_texts(features)
 
 
-def _exactly(count: int, rows: NDArray[np.intp], rng: np.random.Generator) -> NDArray[np.intp]:
+def _exactly(count: int, rows: NDArray[np.intp], rng: "np.random.Generator") -> NDArray[np.intp]:
     """That many of the rows, in order; where there are fewer, each as often as the others."""
     return np.sort(np.resize(rng.permutation(rows), count))
 

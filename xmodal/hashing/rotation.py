@@ -18,7 +18,7 @@ def principal_axes(covariance: Doubles, dim: int) -> Doubles:
     return axes
 
 
-def random_frame(dim: int, bits: int, rng: np.random.Generator) -> Doubles:
+def random_frame(dim: int, bits: int, rng: "np.random.Generator") -> Doubles:
     """Orthonormal blocks side by side, ``(dim, bits)``: one random rotation for every ``dim`` bits.
 
     More bits than dimensions measure each dimension more than once, from different directions;
@@ -30,7 +30,7 @@ def random_frame(dim: int, bits: int, rng: np.random.Generator) -> Doubles:
 
 
 def itq_rotation(
-    values: Doubles, weights: Doubles, bits: int, rng: np.random.Generator, iterations: int = 30
+    values: Doubles, weights: Doubles, bits: int, rng: "np.random.Generator", iterations: int = 30
 ) -> Doubles:
     """Directions whose signs keep the most of ``values``: ``(dim, bits)``.
 

@@ -93,7 +93,7 @@ class RidgeHasher(FeatureHasher):
         self.ridge = ridge
 
     @abstractmethod
-    def _code_learner(self, classes: int, rng: np.random.Generator) -> Any:
+    def _code_learner(self, classes: int, rng: "np.random.Generator") -> Any:
         """A fresh learner of codes; what later rows need of earlier ones it keeps as sums."""
 
     @abstractmethod

@@ -110,7 +110,7 @@ class Triplet(FeatureHasher):
 class Triples:
     """Random triples of rows: the second shares a label with the first, the third does not."""
 
-    def __init__(self, has: NDArray[np.bool_], rng: np.random.Generator) -> None:
+    def __init__(self, has: NDArray[np.bool_], rng: "np.random.Generator") -> None:
         self._has = has
         self._rng = rng
         # Rows in the order of their labels: those of label c are at starts[c] to starts[c + 1].

@@ -9,15 +9,17 @@ from pathlib import Path
 import numpy as np
 
 from xmodal.encoders.base import Features
+from xmodal.query.batch import AT_ONCE, ScannedTogether
 from xmodal.query.explaining import explain
 from xmodal.query.folding import Folding, best_folded
 from xmodal.query.order import Order
 from xmodal.query.ranking import Term
-from xmodal.query.search import CHANCE_DEPTH, Ids, PictureSearch
+from xmodal.query.search import BEST, CHANCE_DEPTH, Ids, PictureSearch
 from xmodal.query.terms import Clause, Meaning
 from xmodal.query.written import written_about
 from xmodal.results import SearchResult
 from xmodal.spaces.opened import OpenSpace
+from xmodal.stopwatch import OFF, Stopwatch
 
 
 def answer(
@@ -30,13 +32,47 @@ def answer(
     use_features: bool = True,
     fold: bool = True,
     explained: bool = False,
+    watch: Stopwatch = OFF,
 ) -> list[SearchResult]:
     """What ``Library.search`` returns; ``also`` is asked for beside each of the clauses."""
-    searching = _searching(space, use_features, explained)
+    searching = _searching(space, use_features, explained, watch)
+    return _results(space, searching, clauses, also, k, order, fold)
+
+
+def answer_many(
+    space: OpenSpace,
+    queries: Sequence[Sequence[Clause]],
+    k: int,
+    *,
+    use_features: bool = True,
+    watch: Stopwatch = OFF,
+) -> list[list[SearchResult]]:
+    """What :func:`answer` returns for each of the queries, their texts encoded together."""
+    answers = []
+    for start in range(0, len(queries), AT_ONCE):
+        batch = queries[start : start + AT_ONCE]
+        searching = _searching(space, use_features, explained=False, watch=watch)
+        searching.prepare(batch, k, space.texts)
+        answers += [
+            _results(space, searching, clauses, (), k, BEST, fold=True) for clauses in batch
+        ]
+    return answers
+
+
+def _results(
+    space: OpenSpace,
+    searching: PictureSearch,
+    clauses: Sequence[Clause],
+    also: Sequence[Term],
+    k: int,
+    order: Order,
+    fold: bool,
+) -> list[SearchResult]:
     folding = Folding(space.session, space.features, space.code.hasher.image_mean_, fold)
     found = best_folded(lambda n: searching.find(clauses, n, also, order), folding, k, order)
-    written = written_about(space.session, [each.best.id for each in found])
-    told = explain(space.session, [each.best for each in found]) if explained else {}
+    best = [each.best for each in found]
+    written = written_about(space.session, [each.id for each in best])
+    told = explain(space.session, best) if searching.explain else {}
     return [
         SearchResult(
             rank=place,
@@ -64,28 +100,31 @@ def _known(chance: float | None) -> float | None:
 def sure_answers(space: OpenSpace, clauses: Sequence[Clause], also: Sequence[Term]) -> Ids:
     """All pictures that answer for certain, and those of the ranked that chance does not explain,
     as far down as it is looked at."""
-    searching = _searching(space, use_features=True, explained=False)
+    searching = _searching(space, use_features=True, explained=False, watch=OFF)
     folding = Folding(space.session, space.features, space.code.hasher.image_mean_, near=False)
     ranked = searching.find(clauses, CHANCE_DEPTH, also).ranked
     sure = [each.best.id for each in folding.fold(ranked) if each.sure]
     return np.union1d(searching.certain(clauses, also), np.array(sure, dtype=np.int64))
 
 
-def _searching(space: OpenSpace, use_features: bool, explained: bool) -> PictureSearch:
+def _searching(
+    space: OpenSpace, use_features: bool, explained: bool, watch: Stopwatch
+) -> PictureSearch:
     def feature(meaning: Meaning) -> Features:
         if meaning.modality == "image":
             return space.picture(Path(meaning.source).expanduser())
-        return space.text(meaning.source)
+        return space.texts([meaning.source])[0]
 
     return PictureSearch(
         space.session,
         space.code.hasher,
         # Once a search: asked again, a large index would be loaded instead of streamed.
-        index=cache(lambda: space.index("image")),
+        index=cache(lambda: ScannedTogether(space.index("image"))),
         feature=feature,
         features=space.features,
         rank_features=use_features,
         background=space.background,
         calibration=cache(space.calibration),
         explain=explained,
+        watch=watch,
     )

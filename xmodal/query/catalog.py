@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Literal, cast
 
@@ -12,6 +13,7 @@ from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session
 
 from xmodal.ingest.scope import chunks
+from xmodal.query.terms import folded
 from xmodal.results import LibraryInfo
 from xmodal.store.database import Database
 from xmodal.store.models import (
@@ -112,6 +114,19 @@ def texts_of(
         )
         found |= {i: (cast(str, name), "keyword") for i, name in rows}
     return found
+
+
+def names_of(session: Session, kind: str, start: str, most: int) -> list[str]:
+    """The first names of a kind (``keyword``, ``person`` or ``place``) that begin with ``start``.
+
+    Upper and lower case are alike; a keyword may be of any kind.
+    """
+    used = select(ItemKeyword.keyword_id)
+    if kind != "keyword":
+        used = used.where(ItemKeyword.kind == kind)
+    names = session.scalars(select(Keyword.name).where(Keyword.id.in_(used)).order_by(Keyword.name))
+    begin = folded(start)
+    return list(islice((name for name in names if folded(name).startswith(begin)), most))
 
 
 def describe(database: Database, check: bool) -> LibraryInfo:

@@ -97,7 +97,7 @@ class Calibration:
         centred = normalise(items - self.image_mean)
         if modality == "image":
             return likeness(centred, normalise(queries - self.image_mean))
-        words = centred_words(background)
+        words = background.centred_words
         asked = normalise(queries - background.word_features.mean(axis=0))
         # What is written otherwise than the vocabulary, or in another language, is far from all
         # pictures alike; its nearest word brings it back among the words that it is compared with.
@@ -168,7 +168,7 @@ def calibrate(images: Features, background: Background) -> Calibration:
     """
     mean = np.concatenate([background.picture_features, images]).mean(axis=0)
     centred = normalise(images - mean)
-    words = centred_words(background)
+    words = background.centred_words
     text = NullScores.of(centred @ words.T - nearest_words(centred, words)[:, None])
     # Pictures of the library may all have copies in it, the sample pictures have none there.
     strangers = normalise(background.picture_features - mean)
@@ -198,11 +198,6 @@ def likeness(pictures: Features, others: Features) -> NDArray[np.float32]:
     """Fisher's z of the cosines, ``(n, m)``: near 1, the little that parts a copy from what is
     merely like it counts for much."""
     return np.arctanh(np.clip(pictures @ others.T, -0.99999, 0.99999))
-
-
-def centred_words(background: Background) -> Features:
-    """The vocabulary's features without their mean, float32 ``(words, dim)``."""
-    return normalise(background.word_features - background.word_features.mean(axis=0))
 
 
 def nearest_words(centred: Features, words: Features) -> NDArray[np.float32]:

@@ -27,7 +27,6 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
-from xmodal.ingest.formats import suffixes_of
 from xmodal.ingest.scope import chunks
 from xmodal.query.places import bounding_box, distances, path_prefixes
 from xmodal.query.terms import Filter, folded
@@ -252,6 +251,8 @@ def _escaped(text: str) -> str:
 
 
 def _types(pictures: _Pictures, values: Values) -> Bitmap:
+    from xmodal.ingest.formats import suffixes_of  # imports Pillow
+
     conditions = []
     for value in values:
         if value in ("image", "photo"):

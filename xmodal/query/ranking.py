@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from xmodal.encoders.base import Features, normalise
 from xmodal.hamming import Hits, asymmetric_scores, pack_bits
 from xmodal.hashing import Hasher
+from xmodal.stopwatch import OFF, Stopwatch
 
 # What the shortlist holds at least: Hamming distances tie often, and the stages after it are cheap.
 SHORTLIST = 500
@@ -111,6 +112,7 @@ def rank_terms(
     dropped: Dropped | None = None,
     depth: int = 0,
     explain: bool = False,
+    watch: Stopwatch = OFF,
 ) -> Ranking:
     """The ``k`` best items for all terms together, or ``depth`` of them if that is more.
 
@@ -123,8 +125,8 @@ def rank_terms(
     ids, which ascend, are found, and none for which ``dropped(ids)``, bool ``(n,)``, is true.
     With ``explain`` the ranking has its ``stages``.
     """
-    code = pack_bits(_added(terms, hasher.project_images, hasher.project_texts))
-    ids, distances = _shortlist(code, index, k, allowed, dropped)
+    code = code_of(terms, hasher)
+    ids, distances = _shortlist(code, index, k, allowed, dropped, watch)
     if not len(ids):
         nothing = np.empty(0)
         return Ranking(nothing.astype(np.int64), nothing.astype(np.int32), nothing.astype("f4"))
@@ -132,7 +134,8 @@ def rank_terms(
     scale = float(np.linalg.norm(weights)) * np.sqrt(len(weights))
     coded = scores = asymmetric_scores(weights, index.codes(ids)) / (scale or 1.0)
     if read_features is not None:
-        items = read_features(ids)
+        with watch.part("features"):
+            items = read_features(ids)
         cosines = [cosines_of(each, items, target, hasher) for each in terms]
         scores = mix(scores, _averaged(cosines, terms), hasher.feature_weight)
     order = np.lexsort((ids, distances, -scores))[: max(k, depth)]
@@ -150,18 +153,30 @@ def rank_terms(
     return Ranking(ids[order], distances[order], scores[order].astype(np.float32), stages)
 
 
+def code_of(terms: Sequence[Term], hasher: Hasher) -> NDArray[np.uint8]:
+    """The code that all terms together are searched by, uint8 ``(1, bits // 8)``."""
+    return pack_bits(_added(terms, hasher.project_images, hasher.project_texts))
+
+
+def shortlist_of(k: int) -> int:
+    """How many nearest codes the ``k`` best are chosen from."""
+    return max(SHORTLIST, SHORTLIST_PER_RESULT * k)
+
+
 def _shortlist(
     code: NDArray[np.uint8],
     index: Searchable,
     k: int,
     allowed: NDArray[np.int64] | None,
     dropped: Dropped | None,
+    watch: Stopwatch,
 ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
     """The nearest codes: ids and distances of enough of them to choose ``k`` from."""
     most = len(index) if allowed is None else min(len(index), len(allowed))
-    wanted = min(max(SHORTLIST, SHORTLIST_PER_RESULT * k), most)
+    wanted = min(shortlist_of(k), most)
     while wanted:
-        hits = index.search(code, wanted, allowed=allowed)
+        with watch.part("scan"):
+            hits = index.search(code, wanted, allowed=allowed)
         found = hits.ids[0] >= 0
         ids, distances = hits.ids[0][found], hits.distances[0][found]
         if dropped is None:

@@ -10,14 +10,24 @@ from sqlalchemy.orm import Session
 from xmodal.encoders.background import Background
 from xmodal.encoders.base import Features
 from xmodal.hashing import Hasher
+from xmodal.query.batch import ScannedTogether, encode_together, is_plain, meanings_of
 from xmodal.query.catalog import facts_of
 from xmodal.query.confidence import Calibration
 from xmodal.query.filters import allowed_items
 from xmodal.query.newest import newest
 from xmodal.query.order import Order
-from xmodal.query.ranking import Dropped, ReadFeatures, Searchable, Stages, Term, rank_terms
+from xmodal.query.ranking import (
+    Dropped,
+    ReadFeatures,
+    Stages,
+    Term,
+    code_of,
+    rank_terms,
+    shortlist_of,
+)
 from xmodal.query.terms import Clause, Filter, Meaning
 from xmodal.results import TermChance
+from xmodal.stopwatch import OFF, Stopwatch
 from xmodal.store.shown import with_frames
 
 Ids = NDArray[np.int64]
@@ -81,13 +91,14 @@ class PictureSearch:
 
     session: Session
     hasher: Hasher
-    index: Callable[[], Searchable]
+    index: Callable[[], ScannedTogether]
     feature: Callable[[Meaning], Features]
     features: ReadFeatures
     rank_features: bool
     background: Callable[[], Background]
     calibration: Callable[[], Calibration]
     explain: bool = False
+    watch: Stopwatch = OFF
     _terms: dict[Meaning, Term] = field(default_factory=dict, init=False)
     _allowed: dict[tuple[Filter, ...], Ids] = field(default_factory=dict, init=False)
 
@@ -123,6 +134,27 @@ class PictureSearch:
             all(len(part) < k for part in certain),
             all_ranked,
         )
+
+    def prepare(
+        self,
+        queries: Sequence[Sequence[Clause]],
+        k: int,
+        encode: Callable[[Sequence[str]], Features],
+    ) -> None:
+        """Do at once what :meth:`find` of each query would do alone: ``encode`` all texts, and
+        scan for all that ask for one text and nothing else. The answers stay the same."""
+        asked = [meaning for clauses in queries for meaning in meanings_of(clauses)]
+        with self.watch.part("encode"):
+            for meaning, feature in encode_together(asked, encode).items():
+                self._terms[meaning] = Term(feature, meaning.modality, meaning.weight)
+        plain = [clauses[0].meanings[0] for clauses in queries if is_plain(clauses)]
+        terms = [self._terms[meaning] for meaning in plain if meaning in self._terms]
+        with self.watch.part("load"):
+            index = self.index()
+        if len(terms) > 1 and len(index):
+            codes = np.concatenate([code_of([term], self.hasher) for term in terms])
+            with self.watch.part("scan"):
+                index.scan(np.unique(codes, axis=0), min(shortlist_of(k), len(index)))
 
     def certain(self, clauses: Sequence[Clause], also: Sequence[Term] = ()) -> Ids:
         """All pictures that answer any clause for certain, ascending."""
@@ -163,15 +195,20 @@ class PictureSearch:
         if allowed is not None:
             if not len(allowed):
                 return []
-            allowed = with_frames(self.session, allowed)
+            with self.watch.part("filter"):
+                allowed = with_frames(self.session, allowed)
         terms = [*also, *map(self._term, clause.meanings)]
-        ranking = rank_terms(
-            terms, self.index(), "image", self.hasher, k,
-            self.features if self.rank_features else None, allowed, self._dropped(clause),
-            CHANCE_DEPTH, self.explain,
-        )  # fmt: skip
-        pictures = len(self.index()) if allowed is None else len(allowed)
-        parts = self._chance(terms, ranking.ids, pictures)
+        with self.watch.part("load"):
+            index = self.index()
+        with self.watch.part("rank"):
+            ranking = rank_terms(
+                terms, index, "image", self.hasher, k,
+                self.features if self.rank_features else None, allowed, self._dropped(clause),
+                CHANCE_DEPTH, self.explain, self.watch,
+            )  # fmt: skip
+        with self.watch.part("chance"):
+            pictures = len(index) if allowed is None else len(allowed)
+            parts = self._chance(terms, ranking.ids, pictures)
         weights = [term.weight for term in terms]
         chances = np.exp(np.average(np.log(np.maximum(parts, 1e-300)), axis=0, weights=weights))
         # Each alternative brings as many by chance.
@@ -222,12 +259,15 @@ class PictureSearch:
 
     def _term(self, meaning: Meaning) -> Term:
         if meaning not in self._terms:
-            self._terms[meaning] = Term(self.feature(meaning), meaning.modality, meaning.weight)
+            with self.watch.part("encode"):
+                feature = self.feature(meaning)
+            self._terms[meaning] = Term(feature, meaning.modality, meaning.weight)
         return self._terms[meaning]
 
     def _ids(self, filters: tuple[Filter, ...]) -> Ids:
         if filters not in self._allowed:
-            self._allowed[filters] = allowed_items(self.session, filters)
+            with self.watch.part("filter"):
+                self._allowed[filters] = allowed_items(self.session, filters)
         return self._allowed[filters]
 
 

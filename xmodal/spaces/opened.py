@@ -1,25 +1,26 @@
 """A feature space of an open library, in one session: its code, its encoder, what it has kept."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from sqlalchemy.orm import Session
 
 from xmodal.encoders import Encoder
 from xmodal.encoders.background import Background
 from xmodal.encoders.base import Features
 from xmodal.errors import UsageError
-from xmodal.ingest.decode import decode_image
-from xmodal.ingest.video import is_video
 from xmodal.query.confidence import Calibration
 from xmodal.query.ranking import Searchable
 from xmodal.spaces.calibration import calibration_of
 from xmodal.spaces.code import ActiveCode
 from xmodal.store.features import read_features
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 
 @dataclass(frozen=True)
@@ -38,17 +39,20 @@ class OpenSpace:
     index: Callable[[str], Searchable]
     notify: Callable[[str], None]
 
-    def text(self, sentence: str) -> Features:
-        """The feature of a sentence, float32 ``(dim,)``."""
-        return self.encoder().encode_texts([sentence])[0]
+    def texts(self, sentences: Sequence[str]) -> Features:
+        """The features of sentences, float32 ``(n, dim)``."""
+        return self.encoder().encode_texts(sentences)
 
-    def picture(self, image: str | Path | Image.Image) -> Features:
+    def picture(self, image: "str | Path | Image.Image") -> Features:
         """The feature of a picture or of the file of one, float32 ``(dim,)``.
 
         Raises UsageError for what is no picture's file, MediaError for one that cannot be read.
         """
         encoder = self.encoder()
-        if not isinstance(image, Image.Image):
+        if isinstance(image, str | Path):
+            from xmodal.ingest.decode import decode_image
+            from xmodal.ingest.video import is_video
+
             path = Path(image).expanduser()
             if not path.is_file():
                 raise UsageError(f"{path}: no such picture")

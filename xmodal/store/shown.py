@@ -44,6 +44,9 @@ def with_frames(session: Session, ids: NDArray[np.int64]) -> NDArray[np.int64]:
     Facts (times, places, words, names of files) are kept for these items alone, and hold for all
     frames: whoever filters by facts and then searches needs this in between.
     """
+    # Without videos the join below would look at every picture for nothing.
+    if session.scalar(select(Frame.item_id).limit(1)) is None:
+        return np.unique(ids)
     query = (
         select(Item.id, Frame.item_id)
         .join(Frame, Frame.content_hash == Item.content_hash)
