@@ -90,8 +90,8 @@ def test_a_run_that_finds_nothing_new_loads_no_encoder(library, photo_folder, mo
     def refuse(*arguments, **options):
         raise EncoderError("not needed")
 
-    monkeypatch.setattr("xmodal.library.load_encoder", refuse)
-    monkeypatch.setattr("xmodal.library.load_background", refuse)
+    monkeypatch.setattr("xmodal.opening.load_encoder", refuse)
+    monkeypatch.setattr("xmodal.opening.load_background", refuse)
     with Library.open(library.path) as fresh:
         assert fresh.index([photo_folder]).unchanged == 30
         (photo_folder / "0" / "00.jpg").rename(photo_folder / "0" / "gone.txt")

@@ -20,7 +20,7 @@ def test_the_examples_run(
     def load_toy(spec: str = "auto", **options: object) -> object:
         return load("toy" if spec == "auto" else spec, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("xmodal.library.load_encoder", load_toy)
+    monkeypatch.setattr("xmodal.opening.load_encoder", load_toy)
     photo_folder.rename(tmp_path / "Photos")
     monkeypatch.chdir(tmp_path)
     page = PAGE.read_text(encoding="utf-8")

@@ -13,11 +13,11 @@ from PIL import Image
 from xmodal.errors import MediaError, UsageError
 from xmodal.ingest.decoders import DecoderStopped, decoders
 from xmodal.ingest.report import Failure
-from xmodal.ingest.scope import chunks
 from xmodal.ingest.video import is_video
 from xmodal.ingest.walk import walk
 from xmodal.library import SOURCES, Library
 from xmodal.results import Annotation
+from xmodal.store.chunks import chunks
 from xmodal.writing import write_whole
 
 # What a captions file calls keywords. The captions near a picture are those of other pictures.

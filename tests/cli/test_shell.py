@@ -56,7 +56,7 @@ def test_a_line_prints_what_a_search_prints(talk: Any, run: Any) -> None:
 def test_the_second_query_loads_no_encoder_no_codes_and_no_background(
     talk: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from xmodal import library
+    from xmodal import opening
     from xmodal.query import indexes
 
     loaded: list[str] = []
@@ -70,8 +70,8 @@ def test_the_second_query_loads_no_encoder_no_codes_and_no_background(
 
         monkeypatch.setattr(module, name, counted)
 
-    counting(library, "load_encoder")
-    counting(library, "load_background")
+    counting(opening, "load_encoder")
+    counting(opening, "load_background")
     counting(indexes, "load_codes")
     assert talk("red", "green", "blue in:1/").exit_code == 0
     assert sorted(loaded) == ["load_background", "load_codes", "load_encoder"]

@@ -11,7 +11,8 @@ from PIL import Image, TiffImagePlugin
 from PIL.ExifTags import GPS, Base
 from written import NONE, exif_bytes, write_picture
 
-from xmodal.metadata import EXIF, Metadata, read_metadata
+from xmodal.metadata import Metadata, read_metadata
+from xmodal.sources import EXIF
 
 Rational = TiffImagePlugin.IFDRational
 

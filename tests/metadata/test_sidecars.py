@@ -7,9 +7,10 @@ import pytest
 from PIL.ExifTags import Base
 from written import alternatives, bag, exif_bytes, takeout, write_picture, xmp_bytes
 
-from xmodal.metadata import SIDECAR, Metadata, read_metadata
+from xmodal.metadata import Metadata, read_metadata
 from xmodal.metadata.facts import Told
 from xmodal.metadata.sidecars import Neighbours
+from xmodal.sources import SIDECAR
 
 
 def _beside(picture: Path) -> list[str]:

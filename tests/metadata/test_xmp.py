@@ -8,8 +8,9 @@ from PIL import Image, PngImagePlugin
 from PIL.ExifTags import Base
 from written import alternatives, bag, exif_bytes, write_picture, xmp_bytes
 
-from xmodal.metadata import IPTC, PNG, SIDECAR, XMP, Metadata, read_metadata
+from xmodal.metadata import Metadata, read_metadata
 from xmodal.metadata.facts import Told
+from xmodal.sources import IPTC, PNG, SIDECAR, XMP
 
 
 def _texts(told: tuple[Told, ...]) -> list[str]:

@@ -11,9 +11,9 @@ from sqlalchemy.orm import Session
 from xmodal.doctor.checks import Damage, some
 from xmodal.ingest.describing import read_again
 from xmodal.ingest.identity import clean_text, text_hash
-from xmodal.ingest.scope import chunks
 from xmodal.spaces.code import CODING_BATCH
 from xmodal.spaces.space import spaces
+from xmodal.store.chunks import chunks
 from xmodal.store.database import Database
 from xmodal.store.features import Ids, damaged_features, delete_features
 from xmodal.store.models import Caption, Feature, File, Item, Keyword

@@ -11,12 +11,12 @@ from xmodal.ingest.coding import Coder, CodeSpace, update_codes
 from xmodal.ingest.matching import match_rows
 from xmodal.ingest.report import CaptionCounts, Progress
 from xmodal.ingest.saving import add_features
-from xmodal.ingest.scope import chunks
 from xmodal.ingest.words import KEYWORD, Words, in_use, replace_words
+from xmodal.sources import CAPTIONS_FILE
+from xmodal.store.chunks import chunks
 from xmodal.store.database import Database
 from xmodal.store.models import Feature, Item
 
-SOURCE = "csv"
 TEXT_BATCH = 64
 
 
@@ -45,10 +45,11 @@ def attach_captions(
         pictures = {item_id for item_id, _ in rows}
         counts.pictures = len(pictures)
         words = Words(
-            {(i, row.caption, SOURCE) for i, row in rows if row.caption},
-            {(i, word, SOURCE): KEYWORD for i, row in rows for word in row.keywords},
+            {(i, row.caption, CAPTIONS_FILE) for i, row in rows if row.caption},
+            {(i, word, CAPTIONS_FILE): KEYWORD for i, row in rows for word in row.keywords},
         )
-        counts.added, counts.removed = replace_words(session, space, pictures, (SOURCE,), words)
+        told = (CAPTIONS_FILE,)
+        counts.added, counts.removed = replace_words(session, space, pictures, told, words)
     counts.encoded = encode_waiting_texts(database, encoder, encoder_id, coder, progress=progress)
     return counts
 

@@ -9,9 +9,10 @@ from sqlalchemy.orm import Session
 
 from xmodal.ingest.coding import CodeSpace
 from xmodal.ingest.reading import FileMetadata
-from xmodal.ingest.scope import chunks
 from xmodal.ingest.words import KEYWORD, PERSON, PLACE, Words, replace_words
-from xmodal.metadata import SOURCES, Metadata, Sidecar, combine, read_sidecars
+from xmodal.metadata import Metadata, Sidecar, combine, read_sidecars
+from xmodal.sources import METADATA
+from xmodal.store.chunks import chunks
 from xmodal.store.models import LIVE, Capture, File, Volume
 from xmodal.store.volumes import volume_places
 
@@ -53,7 +54,7 @@ def describe_pictures(
     _write_captures(session, told)
     # Words of a drive that is not mounted come back with it.
     read_again(session, File.id, away)
-    added, _ = replace_words(session, space, set(told), SOURCES, _words(told))
+    added, _ = replace_words(session, space, set(told), METADATA, _words(told))
     return added
 
 

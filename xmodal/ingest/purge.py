@@ -14,8 +14,9 @@ from xmodal.ingest.coding import item_ids
 from xmodal.ingest.describing import read_copies_again
 from xmodal.ingest.report import PurgeReport
 from xmodal.ingest.saving import live_pictures
-from xmodal.ingest.scope import Scope, chunks, scopes_of
+from xmodal.ingest.scope import Scope, scopes_of
 from xmodal.ingest.words import in_use
+from xmodal.store.chunks import chunks
 from xmodal.store.database import Database
 from xmodal.store.models import (
     Caption,

@@ -16,8 +16,9 @@ from xmodal.encoders.base import Features
 from xmodal.ingest.coding import CodeSpace, update_codes
 from xmodal.ingest.describing import Description, describe_pictures, read_copies_again
 from xmodal.ingest.reading import FileMetadata, FramePlace
-from xmodal.ingest.scope import Scope, chunks
+from xmodal.ingest.scope import Scope
 from xmodal.metadata import READER, Sidecar
+from xmodal.store.chunks import chunks
 from xmodal.store.features import write_features
 from xmodal.store.models import LIVE, Feature, File, Frame, Item
 from xmodal.store.shown import shown

@@ -4,7 +4,7 @@ import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
@@ -26,12 +26,10 @@ from sqlalchemy.orm import Session
 
 from xmodal.errors import UsageError
 from xmodal.metadata import READER
+from xmodal.store.chunks import chunks
 from xmodal.store.models import LIVE, Feature, File, Item, PathText, Volume
 from xmodal.store.volumes import moved_volume, settle_volumes, volume_places, way_from_library
 
-T = TypeVar("T")
-# Values in one IN (…): far below what any database takes, large enough to be worth the query.
-CHUNK = 500
 ROWS = 500  # fetched at once
 # Paths in one condition, each of which may be a folder.
 _TERMS = 100
@@ -85,13 +83,6 @@ Standing = tuple[int, int, str | None, int]
 # A settled record shows a picture that has a feature in the space, and its metadata was read as it
 # is today; a present one shows a picture, perhaps of a drive that was away.
 OTHER, MISSING, PRESENT, SETTLED = range(4)
-
-
-def chunks(values: Collection[T], size: int = CHUNK) -> Iterator[Sequence[T]]:
-    """The values in lists of at most ``size``."""
-    listed = list(values)
-    for start in range(0, len(listed), size):
-        yield listed[start : start + size]
 
 
 def scopes_of(session: Session, folder: Path) -> list[Scope]:

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from xmodal.ingest.coding import CodeSpace, update_codes
 from xmodal.ingest.identity import clean_text, text_hash
-from xmodal.ingest.scope import chunks
+from xmodal.store.chunks import chunks
 from xmodal.store.models import Caption, Item, ItemKeyword, Keyword
 
 KEYWORD, PERSON, PLACE = "keyword", "person", "place"

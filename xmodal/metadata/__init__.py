@@ -6,13 +6,6 @@ from pathlib import Path
 from xmodal.ingest.video import is_video, video_tags
 from xmodal.metadata.embedded import read_embedded
 from xmodal.metadata.facts import (
-    EXIF,
-    IPTC,
-    PNG,
-    SIDECAR,
-    SOURCES,
-    VIDEO,
-    XMP,
     Metadata,
     Told,
     attempt,
@@ -22,14 +15,7 @@ from xmodal.metadata.sidecars import Neighbours, Sidecar, read_sidecars
 from xmodal.metadata.video import read_video_tags
 
 __all__ = [
-    "EXIF",
-    "IPTC",
-    "PNG",
     "READER",
-    "SIDECAR",
-    "SOURCES",
-    "VIDEO",
-    "XMP",
     "Metadata",
     "Sidecar",
     "Told",

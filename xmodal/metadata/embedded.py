@@ -10,10 +10,11 @@ from PIL import Image, ImageFile
 from xmodal.errors import MediaError
 from xmodal.ingest.decode import open_picture, quiet_decoders
 from xmodal.metadata.exif import read_exif
-from xmodal.metadata.facts import PNG, XMP, Metadata, attempt, merge
+from xmodal.metadata.facts import Metadata, attempt, merge
 from xmodal.metadata.iptc import read_iptc
 from xmodal.metadata.texts import captions
 from xmodal.metadata.xmp import read_xmp
+from xmodal.sources import PNG, XMP
 
 # Layers and thumbnails in the tags of a TIFF, or a whole WebP, AVIF or HEIC file; several files are
 # read at once.

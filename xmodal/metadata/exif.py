@@ -9,9 +9,10 @@ from typing import Any
 from PIL import Image
 from PIL.ExifTags import GPS, IFD, Base
 
-from xmodal.metadata.facts import EXIF, Metadata, attempt, merge
+from xmodal.metadata.facts import Metadata, attempt, merge
 from xmodal.metadata.texts import captions, decode, name_of, names
 from xmodal.metadata.times import parse_time
+from xmodal.sources import EXIF
 
 Tags = Mapping[int, Any]
 

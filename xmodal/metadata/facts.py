@@ -5,14 +5,9 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import NamedTuple
 
-# Where a text was written, in the order in which sources are believed: a file beside the picture
-# was written by a person or a program that came after the camera.
-SIDECAR, EXIF, XMP, IPTC, PNG, VIDEO = "sidecar", "exif", "xmp", "iptc", "png", "video"
-SOURCES = (SIDECAR, EXIF, XMP, IPTC, PNG, VIDEO)
-
 
 class Told(NamedTuple):
-    """A cleaned text and where it was written: one of ``SOURCES``."""
+    """A cleaned text and where it was written: one of ``sources.METADATA``."""
 
     text: str
     source: str

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 
-from xmodal.metadata.facts import IPTC, Metadata
+from xmodal.metadata.facts import Metadata
 from xmodal.metadata.texts import captions, decode, names
 from xmodal.metadata.times import parse_time
+from xmodal.sources import IPTC
 
 Records = Mapping[tuple[int, int], bytes | list[bytes]]
 

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from xmodal.metadata.facts import SIDECAR, Metadata, attempt
+from xmodal.metadata.facts import Metadata, attempt
 from xmodal.metadata.takeout import read_takeout, sidecar_names
 from xmodal.metadata.texts import captions, decode
 from xmodal.metadata.xmp import MAX_BYTES, read_xmp
+from xmodal.sources import SIDECAR
 
 SUFFIXES = (".xmp", ".json", ".txt")
 _TEXT_BYTES = 65_536

@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Any
 
-from xmodal.metadata.facts import SIDECAR, Metadata
+from xmodal.metadata.facts import Metadata
 from xmodal.metadata.texts import captions, decode, names
+from xmodal.sources import SIDECAR
 
 SUFFIX = ".json"
 _TAIL = ".supplemental-metadata"

@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from itertools import pairwise
 
-from xmodal.metadata.facts import VIDEO, XMP, Metadata, attempt, merge
+from xmodal.metadata.facts import Metadata, attempt, merge
 from xmodal.metadata.texts import captions, name_of, names
 from xmodal.metadata.times import parse_time
 from xmodal.metadata.xmp import read_xmp
+from xmodal.sources import VIDEO, XMP
 
 _APPLE, _ANDROID = "com.apple.quicktime.", "com.android."
 _TEXTS = ("title", "displayname", "description", "synopsis", "comment")

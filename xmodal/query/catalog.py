@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session
 
-from xmodal.ingest.scope import chunks
 from xmodal.query.terms import folded
 from xmodal.results import LibraryInfo
+from xmodal.store.chunks import chunks
 from xmodal.store.database import Database
 from xmodal.store.models import (
     LIVE,

@@ -16,12 +16,12 @@ from xmodal.hamming import HammingIndex
 from xmodal.hamming.ids import listed
 from xmodal.hamming.memory import require_memory
 from xmodal.hamming.packing import from_planes
-from xmodal.ingest.scope import chunks
 from xmodal.query.alike import RADIUS, Looks, Shot, runs_of
 from xmodal.query.catalog import facts_of
 from xmodal.query.filters import live_pictures
 from xmodal.results import Duplicates
 from xmodal.spaces.opened import OpenSpace
+from xmodal.store.chunks import chunks
 from xmodal.store.features import iter_features
 from xmodal.store.loading import load_codes
 from xmodal.store.models import Capture, File, Frame, Item

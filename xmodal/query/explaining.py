@@ -7,10 +7,10 @@ from typing import cast
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from xmodal.ingest.scope import chunks
 from xmodal.query.search import Found
 from xmodal.query.terms import folded
 from xmodal.results import Explanation
+from xmodal.store.chunks import chunks
 from xmodal.store.models import Caption, Frame, Item, ItemKeyword, Keyword
 
 

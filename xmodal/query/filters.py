@@ -27,10 +27,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
-from xmodal.ingest.scope import chunks
 from xmodal.query.places import bounding_box, distances, path_prefixes
 from xmodal.query.terms import Filter, folded
 from xmodal.query.values import Between, Missing, Near, Span, Value
+from xmodal.store.chunks import chunks
 from xmodal.store.models import LIVE, Caption, Capture, File, Item, ItemKeyword, Keyword
 from xmodal.store.sqlite import is_ascii, is_like
 from xmodal.store.volumes import volume_places

@@ -13,13 +13,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from xmodal.encoders.base import Features
-from xmodal.ingest.scope import chunks
 from xmodal.query.alike import Looks, Shot
 from xmodal.query.catalog import Facts, facts_of
 from xmodal.query.confidence import better_than_chance
 from xmodal.query.order import Order, together
 from xmodal.query.ranking import SHORTLIST, SHORTLIST_PER_RESULT, ReadFeatures
 from xmodal.query.search import Answers, Found
+from xmodal.store.chunks import chunks
 from xmodal.store.models import Frame
 
 # Where a few videos or series take all places, so many times as many are asked for.

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
-from xmodal.ingest.scope import chunks
+from xmodal.store.chunks import chunks
 from xmodal.store.models import LIVE, Capture, File, Volume
 
 Ids = NDArray[np.int64]

@@ -7,14 +7,13 @@ from datetime import datetime, timedelta, timezone
 from sqlalchemy import select
 from sqlalchemy.orm import Session, aliased
 
-from xmodal.ingest.attach import SOURCE as CAPTIONS_FILE
-from xmodal.ingest.scope import chunks
-from xmodal.metadata.facts import SOURCES
+from xmodal.sources import CAPTIONS_FILE, METADATA
+from xmodal.store.chunks import chunks
 from xmodal.store.models import Caption, Capture, Frame, Item, ItemKeyword, Keyword
 
 # Of several captions the first of the most trusted source is shown; a captions file was written
 # for this library.
-_TRUST = {source: place for place, source in enumerate((CAPTIONS_FILE, *SOURCES))}
+_TRUST = {source: place for place, source in enumerate((CAPTIONS_FILE, *METADATA))}
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 
 from xmodal.encoders.base import Features, normalise
 from xmodal.ingest.identity import text_hash
-from xmodal.ingest.scope import chunks
 from xmodal.spaces.labels import PictureLabels
+from xmodal.store.chunks import chunks
 from xmodal.store.features import read_features
 from xmodal.store.models import LIVE, Caption, Feature, File, Item
 
