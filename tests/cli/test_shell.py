@@ -159,12 +159,27 @@ def test_completion_knows_commands_filters_and_the_librarys_names(indexed: Path)
     assert completer(busy)("keyword:", 0) is None
 
 
+def _heed_ctrl_c() -> None:
+    """What a background job starts has Ctrl-C ignored; this process is to be stopped by it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _take_terminal() -> None:
+    """Make the terminal at stdin that of this session, which sends it Ctrl-C."""
+    import fcntl
+    import termios
+
+    _heed_ctrl_c()
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
 @pytest.fixture
 def process(indexed: Path) -> Iterator[subprocess.Popen[str]]:
     """A shell in a process of its own, at the other end of pipes."""
     with subprocess.Popen(
         [sys.executable, LAUNCHER, "shell", "-k", "1"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=_heed_ctrl_c,
     ) as process:  # fmt: skip
         yield process
         process.kill()
@@ -222,7 +237,7 @@ def test_on_a_terminal_ctrl_c_gives_up_the_line_and_ctrl_d_ends(
     with subprocess.Popen(
         [sys.executable, LAUNCHER, "shell"],
         stdin=slave, stdout=slave, stderr=slave, env=environment, start_new_session=True,
-        preexec_fn=lambda: __import__("fcntl").ioctl(0, __import__("termios").TIOCSCTTY, 0),
+        preexec_fn=_take_terminal,
     ) as process:  # fmt: skip
         os.close(slave)
         try:
