@@ -98,7 +98,7 @@ def build(path: Path, photos: int) -> None:
                 append_codes(session, code.hasher_id, "image", ids, code.encode_images(features))
         database.close()
         write_paths(path, volume_id, first, photos)
-        renew_calibration(database, space.id, load_background(encoder))
+        renew_calibration(database, code, space.id, lambda: load_background(encoder))
     database.close()
 
 
