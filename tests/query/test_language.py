@@ -83,6 +83,11 @@ def test_minus_before_a_group_holds_where_the_group_does_not():
     assert parse("-(-dog)", TODAY) == parse("dog", TODAY)
 
 
+def test_a_weight_counts_where_its_word_is_wanted_and_nowhere_else():
+    assert parse("-(-(2*dog) cat)", TODAY).clauses[0].meanings == (Meaning("dog", weight=2.0),)
+    assert parse("-(2*dog)", TODAY).clauses == parse("-dog", TODAY).clauses
+
+
 def test_or_is_a_connective_in_capitals_only():
     assert [each.meanings[0].source for each in parse("red dog OR black cat").clauses] == [
         "red dog",

@@ -59,7 +59,8 @@ class Not:
     term: "Meaning | And | Or"
 
     def __str__(self) -> str:
-        return f"-{self.term}" if isinstance(self.term, Meaning) else f"-({self.term})"
+        bare = isinstance(self.term, Meaning) and self.term.weight == 1
+        return f"-{self.term}" if bare else f"-({self.term})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +146,7 @@ def none_of(term: Term) -> Term:
         return Filter(term.name, term.values, not term.negated)
     if isinstance(term, Not):
         return term.term
-    return Not(replace(term, weight=1.0) if isinstance(term, Meaning) else term)
+    return Not(term)
 
 
 def folded(text: str) -> str:
@@ -192,8 +193,10 @@ def _clause(literals: tuple[_Literal, ...]) -> Clause:
     filters = [
         none_of(term) if negated else term for term, negated in literals if isinstance(term, Filter)
     ]
+    meanings = [(term, negated) for term, negated in literals if isinstance(term, Meaning)]
     return Clause(
-        tuple(term for term, negated in literals if isinstance(term, Meaning) and not negated),
-        tuple(term for term, negated in literals if isinstance(term, Meaning) and negated),
+        tuple(term for term, negated in meanings if not negated),
+        # How much a meaning counts says nothing about what does not show it.
+        tuple(replace(term, weight=1.0) for term, negated in meanings if negated),
         tuple(term for term in filters if isinstance(term, Filter)),
     )
