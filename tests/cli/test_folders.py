@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import Result
@@ -120,3 +121,43 @@ def test_a_library_on_a_read_only_mount_is_searched_and_index_says_what_to_do(
         assert "cannot be written (read-only file, folder or disk); copy it" in done.stderr
         assert "Traceback" not in done.stderr
     assert [file.name for file in drive.iterdir()] == ["library.db"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="mounts are made as on Linux")
+def test_a_drive_that_was_mounted_below_the_folder_is_offline_while_it_is_away(
+    photo_folder: Path, library_file: Path, tmp_path: Path, run: Run
+) -> None:
+    place, contents = photo_folder / "drive", tmp_path / "contents"
+    (photo_folder / "0").rename(contents)
+    place.mkdir()
+    mount = f'mount -t tmpfs none "{place}" && cp -rp "{contents}/." "{place}" && '
+
+    def with_drive(*arguments: str | Path) -> dict[str, Any]:
+        program = [sys.executable, LAUNCHER, *arguments, "--library", library_file]
+        done = subprocess.run(
+            ["unshare", "-Urm", "sh", "-c", mount + 'exec "$@"', "sh", *map(str, program)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if "unshare" in done.stderr or "mount:" in done.stderr:
+            pytest.skip("mounts are not allowed here")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout.splitlines()[-1])
+
+    def states() -> dict[str, int]:
+        return json.loads(run("info", "--json").stdout)["files"]
+
+    there = len(list(contents.iterdir()))
+    rest = sum(path.is_file() for path in photo_folder.rglob("*"))
+    first = with_drive("index", photo_folder, "--encoder", "toy", "--json")
+    assert first["indexed"] == there + rest
+    for _ in range(2):
+        away = run("index", photo_folder)
+        assert f"none of the {there} pictures known there was found" in away.stderr
+        assert states() == {"present": rest, "offline": there}
+    back = with_drive("index", photo_folder, "--json")
+    assert (back["unchanged"], back["indexed"], back["moved"]) == (there + rest, 0, 0)
+    for picture in contents.iterdir():
+        picture.unlink()
+    assert with_drive("index", photo_folder, "--json")["removed"] == there

@@ -6,6 +6,7 @@ import tracemalloc
 import unicodedata
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from toy_room import ToyRoom
@@ -166,8 +167,8 @@ def test_content_that_is_replaced_by_something_older_of_the_same_size_is_noticed
 def _meanwhile(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
     """Do something to the folder when the walk has found its first picture."""
 
-    def walking(*args: object) -> Iterator[FoundFile]:
-        found = walk(*args)
+    def walking(*args: Any, **options: Any) -> Iterator[FoundFile]:
+        found = walk(*args, **options)
         yield next(found)
         act()
         yield from found

@@ -366,3 +366,27 @@ def test_a_drive_below_the_folder_that_was_indexed_on_its_own_goes_offline_alone
     assert "is the drive mounted?" in counts.notes[0]
     assert sorted(room.files().values()).count("offline") == 10
     assert room.coded() == room.live()
+    # … and stays so: the place is remembered, until there is something else in it.
+    room.index(photo_folder)
+    assert sorted(room.files().values()).count("offline") == 10
+    (photo_folder / "0").mkdir()
+    shutil.copy(next((photo_folder / "1").iterdir()), photo_folder / "0")
+    room.index(photo_folder)
+    room.index(photo_folder)
+    assert sorted(room.files().values()).count("missing") == 10
+
+
+@pytest.mark.parametrize("emptied", [True, False])
+def test_named_files_where_a_drive_was_are_offline_if_nothing_is_left_there(
+    room: ToyRoom, photo_folder: Path, emptied: bool
+) -> None:
+    room.index(photo_folder)
+    with room.database.transaction() as session:
+        session.scalars(select(Volume)).one().drives = ["0/"]
+    gone = sorted((photo_folder / "0").iterdir())[0 if emptied else 1 :]
+    for picture in gone:
+        picture.unlink()
+    counts = room.index(photo_folder, only=gone)
+    files = room.files()
+    assert {files[f"0/{picture.name}"] for picture in gone} == {"offline" if emptied else "missing"}
+    assert counts.removed == (0 if emptied else 9)

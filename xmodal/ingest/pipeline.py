@@ -18,7 +18,7 @@ from xmodal.ingest.patterns import Selection
 from xmodal.ingest.reading import Reader, Reading
 from xmodal.ingest.report import Failure, IndexCounts, Progress
 from xmodal.ingest.saving import EncodedPicture, FileChange, forget_files, save_batch, set_state
-from xmodal.ingest.scope import KnownFile, Scope, open_scope
+from xmodal.ingest.scope import KnownFile, Scope, keep_drives, open_scope
 from xmodal.ingest.survey import compare, find_pictures, removed, vanished
 from xmodal.ingest.video import WITHOUT_PYAV, is_video, pyav_version
 from xmodal.ingest.walk import FoundFile
@@ -65,7 +65,8 @@ def index_volume(
     counts = IndexCounts() if counts is None else counts
     named = None if only is None else list(only)
     unread: list[str] = []
-    found = find_pictures(root, named, selection, counts, unread)
+    drives: list[str] = []
+    found = find_pictures(root, named, selection, counts, unread, drives)
     if named is None:
         # Before anything is written: this raises when there is none.
         found = chain((next(found),), found)
@@ -77,6 +78,9 @@ def index_volume(
         names = [scope.prefix + path.relative_to(root).as_posix() for path in named]
     with database.session() as session:
         compared = compare(session, scope, encoder_id, found, selection, counts, names)
+    if named is None and (drives or scope.drives):
+        with database.transaction() as session:
+            keep_drives(session, scope, drives)
     total, pending, same, back, _, known, lost = compared
     unreached = {(scope.prefix + path).rstrip("/") for path in unread}
 
@@ -91,7 +95,7 @@ def index_volume(
     if named is None:
         deleted, away = vanished(scope, compared, unreached, selection, counts)
     else:
-        deleted, away = removed(root, lost.values(), unreached)
+        deleted, away = removed(scope, root, lost.values(), unreached)
     if deleted or away:
         with database.transaction() as session:
             forget_files(session, run.space, [record.id for record in deleted])

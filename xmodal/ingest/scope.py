@@ -39,16 +39,23 @@ _TERMS = 100
 class Scope:
     """A folder of a volume. ``prefix`` leads from the volume to it: empty, or ends in ``/``.
 
-    ``absorbed`` are the prefixes, inside the volume, of volumes that became part of it.
+    ``drives`` are the prefixes, inside the volume, of other drives than that of the volume, and of
+    volumes that became part of it.
     """
 
     volume_id: int
     volume: Path
     prefix: str
-    absorbed: tuple[str, ...] = ()
+    drives: tuple[str, ...] = ()
 
     def path(self, relative_path: str) -> Path:
         return self.volume / relative_path
+
+    def drives_away(self) -> list[str]:
+        """Those of the drives in this folder that are not there now, the innermost first."""
+        inside = [drive for drive in self.drives if drive.startswith(self.prefix)]
+        away = [drive for drive in inside if not _begins_drive(self.path(drive))]
+        return sorted(away, key=len, reverse=True)
 
     def files(self) -> ColumnElement[bool]:
         """The condition that a file belongs to it."""
@@ -93,7 +100,7 @@ def scopes_of(session: Session, folder: Path) -> list[Scope]:
     around = [(path, i) for i, path in places.items() if folder.is_relative_to(path)]
     if around:
         path, volume_id = max(around, key=lambda place: len(place[0].parts))
-        return [Scope(volume_id, path, _prefix(folder, path))]
+        return [Scope(volume_id, path, _prefix(folder, path), _drives(session, volume_id))]
     return [Scope(i, path, "") for i, path in places.items() if path.is_relative_to(folder)]
 
 
@@ -113,15 +120,15 @@ def open_scope(session: Session, root: Path, notes: list[str]) -> Scope:
     if not scopes and (moved := moved_volume(session, root)) is not None:
         notes.append(f"{root}: the pictures that were in {moved.path}; the library follows them")
         moved.path, moved.from_library = str(root), way
-        return Scope(moved.id, root, "")
+        return Scope(moved.id, root, "", tuple(moved.drives or ()))
     volume = Volume(path=str(root), from_library=way)
     session.add(volume)
     session.flush()
     known = {scope.volume: scope.volume_id for scope in scopes}
-    absorbed = []
+    drives = []
     for path, volume_id in sorted(known.items()):
         prefix = _prefix(path, root)
-        absorbed.append(prefix)
+        drives += [prefix, *(prefix + drive for drive in _drives(session, volume_id))]
         session.execute(
             update(File)
             .where(File.volume_id == volume_id)
@@ -132,7 +139,42 @@ def open_scope(session: Session, root: Path, notes: list[str]) -> Scope:
             .execution_options(synchronize_session=False)
         )
         session.execute(delete(Volume).where(Volume.id == volume_id))
-    return Scope(volume.id, root, "", tuple(absorbed))
+    return Scope(volume.id, root, "", tuple(drives))
+
+
+def _drives(session: Session, volume_id: int) -> tuple[str, ...]:
+    volume = session.get(Volume, volume_id)
+    return tuple(volume.drives or ()) if volume is not None else ()
+
+
+def _begins_drive(folder: Path) -> bool:
+    """Whether a folder that is there lies on another drive than the folder around it."""
+    try:
+        return os.stat(folder).st_dev != os.stat(folder.parent).st_dev
+    except OSError:
+        return False
+
+
+def is_empty(folder: Path) -> bool:
+    """Whether nothing can be seen in a folder, or no such folder."""
+    try:
+        return not any(folder.iterdir())
+    except OSError:
+        return True
+
+
+def keep_drives(session: Session, scope: Scope, found: Iterable[str]) -> None:
+    """Remember that other drives begin at ``found``, relative to the scope, and where one may be
+    away: a place with files in it belongs to the folder around it by now."""
+    volume = session.get_one(Volume, scope.volume_id)
+    kept = [
+        drive
+        for drive in scope.drives
+        if not drive.startswith(scope.prefix) or is_empty(scope.path(drive))
+    ]
+    drives = sorted({*kept, *(scope.prefix + drive for drive in found)})
+    if drives != (volume.drives or []):
+        volume.drives = drives
 
 
 def standings(

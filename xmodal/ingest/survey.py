@@ -21,6 +21,7 @@ from xmodal.ingest.scope import (
     KnownFile,
     Scope,
     Standing,
+    is_empty,
     known_files,
     standings,
 )
@@ -58,6 +59,7 @@ def find_pictures(
     selection: Selection | None,
     counts: IndexCounts,
     unread: list[str],
+    drives: list[str],
 ) -> Iterator[FoundFile]:
     """The picture files below ``root``, or just ``only``, in the order of the walk.
 
@@ -65,7 +67,8 @@ def find_pictures(
     files are read whatever their names.
 
     What cannot be read is added to the failures of ``counts`` and, if there may be pictures that
-    are merely out of reach, to ``unread``, relative to ``root``. Of a walk the first
+    are merely out of reach, to ``unread``, relative to ``root``; what a walk finds of ``drives`` is
+    added to these. Of a walk the first
     step raises NothingThereError when there is nothing, so that nothing is taken for deleted, and
     UsageError when patterns leave nothing.
     """
@@ -85,7 +88,7 @@ def find_pictures(
         return
     before = root.stat()
     selection = selection or Selection(root)
-    found = walk(root, cannot_read, selection)
+    found = walk(root, cannot_read, selection, drives=drives)
     first = next(found, None)
     if first is None:
         if selection.skipped:
@@ -233,7 +236,7 @@ def vanished(
 ) -> Lost:
     """What a walk of the whole scope did not find, and not because it is out of reach.
 
-    Where nothing is left of what was known below the folder, or below a former volume, it is
+    Where nothing is left of what was known below the folder, or where another drive was, it is
     more likely that a drive is not mounted than that everything was deleted. What the selection
     leaves out is neither: it goes because the user says so.
     """
@@ -245,7 +248,7 @@ def vanished(
     left_out = _in_reach(left_out, ())
     gone = _in_reach(rest, unread)
     away: list[KnownFile] = []
-    for prefix in (*scope.absorbed, scope.prefix):
+    for prefix in (*scope.drives_away(), scope.prefix):
         inside = [r for r in gone if r.state in LIVE and r.relative_path.startswith(prefix)]
         if inside and not any(
             standing in (PRESENT, SETTLED)
@@ -268,17 +271,17 @@ def vanished(
     return Lost(gone + left_out, away)
 
 
-def removed(root: Path, lost: Iterable[KnownFile], unread: Collection[str]) -> Lost:
+def removed(scope: Scope, root: Path, lost: Iterable[KnownFile], unread: Collection[str]) -> Lost:
     """What is no longer there of named files and folders below ``root``.
 
-    Where nothing at all is left in ``root``, its drive was taken away.
+    Where nothing at all is left in ``root``, or where another drive was, that was taken away.
     """
     gone = _in_reach(lost, unread)
-    try:
-        left = any(root.iterdir())
-    except OSError:
-        left = False
-    return Lost(gone, []) if left else Lost([], gone)
+    if is_empty(root):
+        return Lost([], gone)
+    empty = tuple(drive for drive in scope.drives_away() if is_empty(scope.path(drive)))
+    away = [record for record in gone if record.relative_path.startswith(empty)]
+    return Lost([record for record in gone if record not in away], away)
 
 
 def _in_reach(lost: Iterable[KnownFile], unread: Collection[str]) -> list[KnownFile]:

@@ -36,6 +36,7 @@ def walk(
     on_error: OnError | None = None,
     selection: Selection | None = None,
     start: str = "",
+    drives: list[str] | None = None,
 ) -> Iterator[FoundFile]:
     """The picture files below ``root``, in an order that depends on the names alone; with
     ``start`` only those below this folder in it. All paths are relative to ``root``.
@@ -45,13 +46,15 @@ def walk(
     of symbolic links nor a second way into a folder repeats anything; real folders come before
     linked ones, so a link never hides the place where the pictures really are. What cannot be
     read (a folder, a broken link) goes to ``on_error`` as relative path and error, and the walk
-    goes on.
+    goes on. To ``drives`` are added the folders, with a / at the end, at which another drive
+    begins than that of the folder around them.
     """
     selection = selection or Selection(root)
     suffixes = picture_suffixes()
     entered: set[tuple[int, int]] = set()
-    folders = [start]
-    linked: list[str] = []
+    # Each with the drive that it is reached from, None for the first.
+    folders: list[tuple[str, int | None]] = [(start, None)]
+    linked: list[tuple[str, int | None]] = []
     if start:
         try:
             selection.approach(root, start)
@@ -61,7 +64,7 @@ def walk(
         if selection.leaves_out(start + "/"):
             return
     while folders or linked:
-        folder = folders.pop() if folders else linked.pop(0)
+        folder, outside = folders.pop() if folders else linked.pop(0)
         prefix = f"{folder}/" if folder else ""
         try:
             with _opened(root / folder) as place:
@@ -69,6 +72,8 @@ def walk(
                 if (status.st_dev, status.st_ino) in entered:
                     continue
                 entered.add((status.st_dev, status.st_ino))
+                if drives is not None and outside not in (None, status.st_dev):
+                    drives.append(prefix)
                 with os.scandir(place) as scan:
                     listing = _sorted_out(sorted(scan, key=_NAME), suffixes, selection)
                 if listing.has_rules:
@@ -78,9 +83,8 @@ def walk(
         except OSError as error:
             _report(on_error, folder, error)
             continue
-        linked += more
-        inner.sort(reverse=True)
-        folders += inner
+        linked += [(each, status.st_dev) for each in more]
+        folders += [(each, status.st_dev) for each in sorted(inner, reverse=True)]
 
 
 @contextmanager

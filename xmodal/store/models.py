@@ -73,6 +73,8 @@ class Volume(Base):
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=_now)
     # The way from the library's folder, with /; NULL: not known, or on another Windows drive
     from_library: Mapped[str | None] = mapped_column(PathText)
+    # Folders in it, relative and with a / at the end, on other drives than what is around them
+    drives: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
 
 
 class File(Base):

@@ -23,7 +23,7 @@ from xmodal.resources import resource_path
 from xmodal.store.models import Base
 
 # The migrations, oldest first; a test compares them with the scripts.
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
 
 # As Alembic makes it, so that a new library needs no Alembic.
 _VERSION = Table(
