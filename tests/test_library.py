@@ -155,6 +155,25 @@ def test_a_second_feature_space_is_added_on_purpose_and_both_answer(library, pho
         assert colour_of(library.search("red", k=1, encoder=encoder)[0].path) == "red"
 
 
+def test_a_search_with_another_encoder_says_what_that_has_not_seen(
+    library, photo_folder, save_picture
+):
+    library.index([photo_folder], encoder="toy2", add_encoder=True)
+    save_picture(photo_folder / "new.png", "red", seed=77)
+    library.index([photo_folder])
+    notes = []
+    with Library.open(library.path, notify=notes.append) as opened:
+        opened.search("red")
+        assert notes == []
+        assert len(opened.search("red", k=50, encoder="toy")) == 30
+        assert notes == [
+            "indexed without toy: 1 of the pictures; `xmodal index --encoder toy` adds them"
+        ]
+        opened.index([photo_folder], encoder="toy")
+        assert len(opened.search("red", k=50, encoder="toy")) == 31
+        assert len(notes) == 1
+
+
 @pytest.mark.parametrize("query", ["", "   ", "\n"])
 def test_an_empty_query_is_an_error(library, query):
     with pytest.raises(UsageError, match="empty"):

@@ -18,7 +18,7 @@ from xmodal.query.indexes import Indexes
 from xmodal.query.ranking import Searchable
 from xmodal.spaces.code import ActiveCode, active_code
 from xmodal.spaces.opened import OpenSpace
-from xmodal.spaces.space import Space, space_for_search
+from xmodal.spaces.space import Space, space_for_search, unseen_pictures
 from xmodal.store.database import Database
 
 Notify = Callable[[str], None]
@@ -130,6 +130,12 @@ class OpenLibrary:
         with self._existing_database().session() as session:
             space = space_for_search(session, encoder)
             code = self._code(session, space)
+            # Counted only of an encoder that is asked for by name: a run brings one up to date.
+            if encoder is not None and (unseen := unseen_pictures(session, space)):
+                self._notify(
+                    f"indexed without {space.spec}: {unseen:,} of the pictures; "
+                    f"`xmodal index --encoder {space.spec}` adds them"
+                )
 
             def index(modality: str) -> Searchable:
                 return self._existing_indexes().get(session, code.hasher_id, modality)

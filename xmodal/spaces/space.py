@@ -3,14 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sqlalchemy import select, update
+from sqlalchemy import exists, func, select, update
 from sqlalchemy.orm import Session
 
 from xmodal.encoders.base import Encoder
 from xmodal.encoders.lazy import lazy_encoder
 from xmodal.errors import EncoderError, LibraryError
 from xmodal.store.database import Database
-from xmodal.store.models import EncoderRecord
+from xmodal.store.models import LIVE, EncoderRecord, Feature, File
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,13 @@ def space_for_search(session: Session, spec: str | None) -> Space:
             return space
     names = ", ".join(space.spec for space in known)
     raise EncoderError(f"the library has no features of {spec!r}, only of: {names}")
+
+
+def unseen_pictures(session: Session, space: Space) -> int:
+    """How many pictures and videos were indexed with another encoder alone."""
+    seen = exists().where(Feature.encoder_id == space.id, Feature.item_id == File.item_id)
+    pictures = func.count(File.item_id.distinct())
+    return session.scalar(select(pictures).where(File.state.in_(LIVE), ~seen)) or 0
 
 
 def space_for_indexing(
