@@ -33,6 +33,25 @@ def test_the_command_says_what_is_away_and_ends_with_0(
     assert [json.loads(line)["available"] for line in result.stdout.splitlines()] == [False] * 2
 
 
+@pytest.mark.parametrize("command", [("index",), ("purge", "--yes"), ("annotate",)])
+def test_an_empty_path_is_not_the_current_folder(
+    command: tuple[str, ...], run: Run, indexed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(indexed)  # where a script's `purge "$FOLDER"` would have emptied the library
+    result = run(*command, "")
+    assert result.exit_code == 2
+    assert "an empty path" in result.stderr
+    assert json.loads(run("info", "--json").stdout)["pictures"] == 30
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_what_is_no_file_is_not_said_to_be_missing(run: Run, indexed: Path) -> None:
+    os.mkfifo(indexed / "pipe.png")
+    result = run("index", indexed / "pipe.png")
+    assert result.exit_code == 2
+    assert "neither a folder nor a file" in result.stderr
+
+
 def test_purge_asks_on_a_terminal_and_wants_yes_elsewhere(
     run: Run, indexed: Path, library_file: Path
 ) -> None:

@@ -104,21 +104,25 @@ def raw_file(picture: Image.Image, orientation: int = 1, preview: int | None = N
     return header + first(jpeg_at, second_at) + second + jpeg.getvalue() + mosaic.tobytes()
 
 
-def deep_tiff(pixels: np.ndarray) -> bytes:
-    """A TIFF of 16-bit or floating-point colours ``(height, width, channels)``, which Pillow reads
-    at most but does not write."""
+def deep_tiff(pixels: np.ndarray, photometric: int = 2, separate: bool = False) -> bytes:
+    """A TIFF of 16- or 32-bit values ``(height, width, channels)``, which Pillow reads at most but
+    does not write. ``photometric``: 2 for colours, 1 for greys, 0 for greys whose white is 0.
+    ``separate`` gives each channel a strip of its own."""
     height, width, channels = pixels.shape
     bits = pixels.itemsize * 8
+    strips = [pixels[..., i].tobytes() for i in range(channels)] if separate else [pixels.tobytes()]
     tags = [
         *_size((width, height)), _tag(0x102, "H", *[bits] * channels), _tag(0x103, "H", 1),
-        _tag(0x106, "H", 2), _tag(0x115, "H", channels), _tag(0x117, "I", pixels.nbytes),
+        _tag(0x106, "H", photometric), _tag(0x115, "H", channels),
+        _tag(0x117, "I", *map(len, strips)), _tag(0x11C, "H", 2 if separate else 1),
         _tag(0x153, "H", *[3 if pixels.dtype.kind == "f" else 1] * channels),
     ]  # fmt: skip
     if channels == 4:
         tags.append(_tag(0x152, "H", 2))
-    start = 8 + len(_directory([*tags, _tag(0x111, "I", 0)], 8))
+    start = 8 + len(_directory([*tags, _tag(0x111, "I", *[0] * len(strips))], 8))
+    offsets = [start + sum(map(len, strips[:i])) for i in range(len(strips))]
     header = b"II*\0" + struct.pack("<I", 8)
-    return header + _directory([*tags, _tag(0x111, "I", start)], 8) + pixels.tobytes()
+    return header + _directory([*tags, _tag(0x111, "I", *offsets)], 8) + b"".join(strips)
 
 
 def _size(size: tuple[int, int]) -> list[Tag]:

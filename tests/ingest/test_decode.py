@@ -296,14 +296,31 @@ def test_lab_pictures_become_rgb() -> None:
     assert _same(decode_image(_file(lab, "TIFF"), 1000), _corners())
 
 
+@pytest.mark.parametrize("separate", [False, True])
 @pytest.mark.parametrize("channels", [3, 4])
-def test_sixteen_bit_colours_keep_their_tones(channels: int) -> None:
+def test_sixteen_bit_colours_keep_their_tones(channels: int, separate: bool) -> None:
     pixels = np.array([[[65535, 128 * 257, 0, 65535], [0, 0, 0, 0]]], "<u2")[:, :, :channels]
-    image = decode_image(io.BytesIO(deep_tiff(pixels)), 1)
+    image = decode_image(io.BytesIO(deep_tiff(pixels, separate=separate)), 1)
     assert image.getpixel((0, 0)) == (255, 128, 0)
     assert image.getpixel((1, 0)) == ((0, 0, 0) if channels == 3 else (255, 255, 255))
 
 
-def test_floating_point_colours_are_refused_with_a_reason() -> None:
-    with pytest.raises(MediaError, match="broken TIFF file: unknown pixel mode"):
+@pytest.mark.parametrize("kind", ["<u2", "<f4"])
+def test_greys_that_count_from_white_are_no_negatives(kind: str) -> None:
+    pixels = np.array([[[0], [127 * 257], [65535]]], kind)
+    assert _grey(decode_image(io.BytesIO(deep_tiff(pixels, 0)), 1)) == [255, 128, 0]
+
+
+def test_a_single_plane_of_sixteen_bits_is_read() -> None:
+    pixels = np.array([[[0], [128 * 257], [65535]]], "<u2")
+    assert _grey(decode_image(io.BytesIO(deep_tiff(pixels, 1, separate=True)), 1)) == [0, 128, 255]
+
+
+def test_thirty_two_bit_greys_without_a_sign_do_not_turn_negative() -> None:
+    pixels = np.array([[[0], [2**30], [2**32 - 1]]], "<u4")
+    assert _grey(decode_image(io.BytesIO(deep_tiff(pixels, 1)), 1)) == [0, 64, 255]
+
+
+def test_colours_that_are_not_read_are_not_called_broken() -> None:
+    with pytest.raises(MediaError, match="a kind of TIFF that is not read"):
         decode_image(io.BytesIO(deep_tiff(np.zeros((2, 2, 3), "<f4"))), 1)

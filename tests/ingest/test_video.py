@@ -113,7 +113,13 @@ def test_a_video_that_breaks_off_gives_what_came_before(tmp_path: Path) -> None:
     assert 0 < len(list(video_frames(path, 48))) < whole
 
 
-@pytest.mark.parametrize("content", [b"", b"no video at all", bytes(5000)])
+def test_an_empty_video_is_called_empty(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").touch()
+    with pytest.raises(MediaError, match="empty file"):
+        list(video_frames(tmp_path / "a.mp4", 32))
+
+
+@pytest.mark.parametrize("content", [b"no video at all", bytes(5000)])
 def test_what_is_no_video_is_refused_with_its_reason(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "a.mp4"
     path.write_bytes(content)

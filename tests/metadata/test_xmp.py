@@ -22,6 +22,28 @@ def _read(tmp_path: Path, inside: str, attributes: str = "") -> Metadata:
     return read_metadata(path)
 
 
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+@pytest.mark.parametrize("start", ["", "\ufeff", "\ufeff<?xml version='1.0' encoding='UTF-16'?>"])
+def test_packets_of_wide_characters_are_read(tmp_path: Path, encoding: str, start: str) -> None:
+    picture = write_picture(tmp_path / "a.jpg")
+    packet = start + xmp_bytes(bag("dc:subject", "Straße", "京都")).decode()
+    (tmp_path / "a.jpg.xmp").write_bytes(packet.encode(encoding))
+    assert _texts(read_metadata(picture).keywords) == ["Straße", "京都"]
+
+
+@pytest.mark.parametrize("padding", [b"\0", b"\0\0\0", b" \0"])
+def test_zeros_before_a_packet_are_padding(tmp_path: Path, padding: bytes) -> None:
+    picture = write_picture(tmp_path / "a.jpg")
+    (tmp_path / "a.xmp").write_bytes(padding + xmp_bytes(bag("dc:subject", "sea")))
+    assert _texts(read_metadata(picture).keywords) == ["sea"]
+
+
+def test_a_packet_that_is_no_utf8_is_read_as_windows_1252(tmp_path: Path) -> None:
+    packet = xmp_bytes(bag("dc:subject", "Straße")).decode().replace("\ufeff", "")
+    found = read_metadata(write_picture(tmp_path / "a.jpg", xmp=packet.encode("cp1252")))
+    assert _texts(found.keywords) == ["Straße"]
+
+
 def test_what_a_catalogue_program_writes_is_read(tmp_path: Path) -> None:
     found = _read(
         tmp_path,
@@ -203,9 +225,9 @@ def test_entities_are_refused_and_the_picture_stays(tmp_path: Path, packet: byte
 
 
 def test_a_packet_with_bytes_that_are_no_xml_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
-    packet = xmp_bytes(bag("dc:subject", "d\x01og", "sea")).replace(b"sea", b"s\xe9a")
+    packet = xmp_bytes(bag("dc:subject", "d\x01og", "sea", "京都")).replace(b"sea", b"s\xe9a")
     found = read_metadata(write_picture(tmp_path / "a.jpg", xmp=packet))
-    assert _texts(found.keywords) == ["d\ufffdog", "s\ufffda"]
+    assert _texts(found.keywords) == ["d\ufffdog", "séa", "京都"]
 
 
 def test_nesting_without_end_is_no_harm(tmp_path: Path) -> None:

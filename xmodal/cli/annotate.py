@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from xmodal.cli.options import AsJson, Count, LibraryFile, Offline, SearchEncoder, open_library
+from xmodal.cli.options import (
+    AsJson,
+    Count,
+    LibraryFile,
+    Offline,
+    SearchEncoder,
+    named_path,
+    open_library,
+)
 from xmodal.cli.output import Cell, note, print_json, print_table
 
 if TYPE_CHECKING:
@@ -21,7 +29,11 @@ def annotate(
     context: typer.Context,
     images: Annotated[
         list[Path],
-        typer.Argument(metavar="PICTURE", help="Any pictures, or folders, in the library or not."),
+        typer.Argument(
+            parser=named_path,
+            metavar="PICTURE",
+            help="Any pictures, or folders, in the library or not.",
+        ),
     ],
     k: Count = 10,
     table: Annotated[

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from xmodal.cli.events import Events
-from xmodal.cli.options import AsJson, LibraryFile, Offline, open_library
+from xmodal.cli.options import AsJson, LibraryFile, Offline, named_path, open_library
 from xmodal.cli.output import note
 from xmodal.cli.progress import show_progress
 from xmodal.errors import IndexInterrupted, UsageError, XmodalError
@@ -26,6 +26,7 @@ def index(
     paths: Annotated[
         list[Path] | None,
         typer.Argument(
+            parser=named_path,
             metavar="PATH",
             help="Folders, or single pictures. Default: every folder the library knows.",
             show_default=False,

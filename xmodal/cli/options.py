@@ -55,6 +55,14 @@ SearchEncoder = Annotated[
 ]
 
 
+def named_path(text: str) -> Path:
+    """The path of an argument. An empty one is a variable that a script did not set, and would be
+    the current folder."""
+    if not text:
+        raise typer.BadParameter("an empty path; write . for the current folder")
+    return Path(text)
+
+
 @dataclass(frozen=True)
 class Shared:
     """The options given before the command; those given after it win."""

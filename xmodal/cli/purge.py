@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from xmodal.cli.options import AsJson, LibraryFile, Offline, open_library
+from xmodal.cli.options import AsJson, LibraryFile, Offline, named_path, open_library
 from xmodal.cli.output import note, print_json, size
 from xmodal.errors import UsageError
 
@@ -19,6 +19,7 @@ def purge(
     folders: Annotated[
         list[Path] | None,
         typer.Argument(
+            parser=named_path,
             metavar="FOLDER",
             help="Forget everything in these folders. Default: only files that were deleted.",
             show_default=False,

@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image, ImageCms
 
 from xmodal.errors import MediaError
+from xmodal.ingest.tiff import is_unsigned, white_is_zero
 
 _DEEP = ("I", "F")  # what Pillow calls 32-bit integers and floats; "I;16…" are the 16-bit greys
 
@@ -20,10 +21,14 @@ def rgb_converter(image: Image.Image) -> Callable[[Image.Image], Image.Image]:
     for a mode that cannot be converted.
     """
     if image.mode.startswith("I;16"):
-        return lambda strip: _grey(np.asarray(strip, dtype=np.float32) / 257)
+        black, white = (65535.0, 0.0) if white_is_zero(image) else (0.0, 65535.0)
+        return lambda strip: _grey(np.asarray(strip, dtype=np.float32), black, white)
     if image.mode in _DEEP:
-        low, high = _range(image)
-        return lambda strip: _grey((_finite(strip) - low) * (255 / (high - low)))
+        unsigned = is_unsigned(image)
+        black, white = _range(_finite(image, unsigned), image.mode)
+        if white_is_zero(image):
+            black, white = white, black
+        return lambda strip: _grey(_finite(strip, unsigned), black, white)
     if image.mode == "LAB":
         return _from_lab
     if image.has_transparency_data:
@@ -31,23 +36,26 @@ def rgb_converter(image: Image.Image) -> Callable[[Image.Image], Image.Image]:
     return _plain_rgb
 
 
-def _range(image: Image.Image) -> tuple[float, float]:
+def _range(values: np.ndarray, mode: str) -> tuple[float, float]:
     # Not getextrema(): one NaN of a scientific TIFF would make both ends NaN.
-    values = _finite(image)
     low, high = float(values.min()), float(values.max())
     if low >= 0:
-        for white in (1.0, 255.0, 65535.0) if image.mode == "F" else (255.0, 65535.0):
+        for white in (1.0, 255.0, 65535.0) if mode == "F" else (255.0, 65535.0):
             if high <= white:
                 return 0.0, white
     return low, max(high, low + 1.0)
 
 
-def _finite(image: Image.Image) -> np.ndarray:
-    return np.nan_to_num(np.asarray(image, dtype=np.float32), nan=0.0, posinf=0.0, neginf=0.0)
+def _finite(image: Image.Image, unsigned: bool) -> np.ndarray:
+    values = np.asarray(image)
+    if unsigned:
+        values = values.view(np.uint32)
+    return np.nan_to_num(values.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
 
 
-def _grey(values: np.ndarray) -> Image.Image:
-    return Image.fromarray(values.round().clip(0, 255).astype(np.uint8)).convert("RGB")
+def _grey(values: np.ndarray, black: float, white: float) -> Image.Image:
+    levels = (values - black) * (255 / (white - black))
+    return Image.fromarray(levels.round().clip(0, 255).astype(np.uint8)).convert("RGB")
 
 
 def _on_white(strip: Image.Image) -> Image.Image:

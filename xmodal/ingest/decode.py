@@ -21,6 +21,7 @@ from xmodal.ingest.memory import Admit, Need, decoding_memory, memory_needed
 from xmodal.ingest.quiet import quiet_decoders
 from xmodal.ingest.raw import is_raw, raw_picture
 from xmodal.ingest.strips import can_be_read_in_strips, png_strips
+from xmodal.ingest.tiff import mend_planes
 
 __all__ = [
     "Picture",
@@ -113,6 +114,7 @@ def _decode(stream: BufferedIOBase, min_side: int, admit: Admit) -> Picture:
     if width * height > _PNG_WHOLE_PIXELS and can_be_read_in_strips(stream, image):
         return _decode_strips(stream, image, min_side, admit)
     image.draft(None, (min_side, min_side))
+    mend_planes(image)
     with admit(memory_needed(image, width * height)):
         _load(image)
         orientation = _orientation(image)

@@ -97,7 +97,10 @@ def open_picture(stream: BufferedIOBase) -> ImageFile.ImageFile:
                 image: ImageFile.ImageFile = reader(stream, "")
                 return image
             except Exception as error:  # plug-ins raise whatever the broken bytes lead them to
-                broken = "truncated in its header" if ended(error) else broken_file(name, error)
+                if str(error) == "unknown pixel mode":  # what Pillow says of a sound TIFF
+                    broken = f"a kind of {name} that is not read (its colours or their bits)"
+                else:
+                    broken = "truncated in its header" if ended(error) else broken_file(name, error)
     if broken:
         raise MediaError(broken)
     if head.isascii() and head.decode("ascii").strip().isprintable():

@@ -282,6 +282,8 @@ def roots_of(
         elif path.is_file():
             if (single := roots.setdefault(path.parent, [])) is not None:
                 single.append(path)
+        elif path.exists():
+            raise UsageError(f"{path}: neither a folder nor a file; name one of them")
         elif _is_of(Path(os.path.realpath(path)), known):
             roots[path] = None
         else:

@@ -170,6 +170,8 @@ def _opened(path: Path) -> Iterator[tuple[Any, Any, Any]]:
         av: Any = import_module("av")
     except ImportError as error:
         raise MediaError(WITHOUT_PYAV) from error
+    if path.is_file() and not path.stat().st_size:
+        raise MediaError("empty file")
     try:
         with av.open(str(path), options=_OPTIONS, metadata_errors="replace") as container:
             stream = container.streams.best("video")

@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 # Raised when this package learns to find more: then the metadata of all pictures is read again.
-READER = 1
+READER = 2
 
 
 def read_metadata(path: str | Path) -> Metadata:

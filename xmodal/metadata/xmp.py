@@ -69,6 +69,16 @@ _PLACE_PARTS = ("LocationName", "Sublocation", "City", "ProvinceState", "Country
 _TIMES = (f"{_EXIF}DateTimeOriginal", f"{_PHOTOSHOP}DateCreated", f"{_XMP}CreateDate")
 # Characters that no XML may hold; some programs copy them from EXIF.
 _FORBIDDEN = "[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
+# How such packets begin: with a byte-order mark, or with "<". Those of 32 bits come first, because
+# their mark begins with that of 16. A zero in front alone is padding.
+_WIDE = {
+    "utf-32-le": (b"\xff\xfe\0\0", b"<\0\0\0"),
+    "utf-32-be": (b"\0\0\xfe\xff", b"\0\0\0<\0"),
+    "utf-16-le": (b"\xff\xfe", b"<\0"),
+    "utf-16-be": (b"\xfe\xff", b"\0<\0"),
+}
+_NOT_UTF8 = re.compile("[\udc80-\udcff]")
+_DECLARED = re.compile(r"\A\s*<\?xml\s[^>]*\?>")
 _COORDINATE = re.compile(r"(\d+)(?:,([\d.]+))?(?:,([\d.]+))?\s*([NSEW])", re.IGNORECASE)
 
 
@@ -112,14 +122,31 @@ def _parse(data: bytes) -> "Element":
 
     if len(data) > MAX_BYTES:
         raise ValueError(f"larger than {MAX_BYTES // 10**6} MB")
-    data = data.strip(b"\x00 \t\r\n")
+    data = _utf8(data).strip(b"\x00 \t\r\n")
     with _one_large_at_a_time if len(data) > _LARGE_BYTES else nullcontext():
         try:
             root: Element = fromstring(data)
         except ParseError:
-            text = re.sub(_FORBIDDEN, "\ufffd", data.decode("utf-8", "replace"))
+            text = re.sub(_FORBIDDEN, "\ufffd", _mostly_utf8(data))
             root = fromstring(text.encode())
     return root
+
+
+def _mostly_utf8(data: bytes) -> str:
+    """Bytes that are no UTF-8 are Windows-1252, one by one: one of them spoils no other text."""
+    return _NOT_UTF8.sub(
+        lambda found: found[0].encode("utf-8", "surrogateescape").decode("cp1252", "replace"),
+        data.decode("utf-8", "surrogateescape"),
+    )
+
+
+def _utf8(data: bytes) -> bytes:
+    """A packet of 16- or 32-bit characters, which XMP may be, as UTF-8 (XML 1.0, appendix F)."""
+    for encoding, signs in _WIDE.items():
+        if data.startswith(signs):
+            text = data.decode(encoding, "replace").lstrip("\ufeff")
+            return _DECLARED.sub("<?xml version='1.0'?>", text, count=1).encode()
+    return data
 
 
 def _properties(element: "Element") -> "Properties":
