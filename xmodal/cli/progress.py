@@ -83,7 +83,7 @@ def _told(step: "Progress", speed: float) -> str:
     left = seconds_left(step, speed)
     failed = [f"{step.failed:,} failed"] if step.failed else []
     time_left = [] if left is None else [f"{_duration(left)} left"]
-    return ", ".join([*failed, f"{speed:.3g} a second", *time_left])
+    return ", ".join([*failed, f"{_speed(speed)} a second", *time_left])
 
 
 class Rate:
@@ -104,6 +104,15 @@ class Rate:
 def seconds_left(step: "Progress", speed: float) -> float | None:
     """How long the rest of this folder takes at this speed; None as long as nobody knows."""
     return (step.total - step.done) / speed if speed > 0 else None
+
+
+def _speed(rate: float) -> str:
+    """A rate for people.
+
+    >>> _speed(0.4312), _speed(7.25), _speed(24.71), _speed(1745.2)
+    ('0.43', '7.2', '25', '1,745')
+    """
+    return f"{rate:,.0f}" if rate >= 10 else f"{rate:.2g}"
 
 
 def _duration(seconds: float) -> str:
