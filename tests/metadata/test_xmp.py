@@ -67,6 +67,18 @@ def test_what_a_catalogue_program_writes_is_read(tmp_path: Path) -> None:
     assert (found.latitude, found.longitude) == (pytest.approx(35.01), pytest.approx(135.7683333))
 
 
+def test_decimal_degrees_zones_of_hours_and_keywords_of_signs_are_read_too(tmp_path: Path) -> None:
+    found = _read(
+        tmp_path,
+        bag("dc:subject", "🐕", "❤️", "---", "\ufffd\ufffd"),
+        'exif:DateTimeOriginal="2019-07-14T12:34:56-05" '
+        'exif:GPSLatitude="35.51S" exif:GPSLongitude="135.25E"',
+    )
+    assert _texts(found.keywords) == ["🐕", "❤️"]
+    assert found.taken == datetime(2019, 7, 14, 12, 34, 56, tzinfo=timezone(timedelta(hours=-5)))
+    assert (found.latitude, found.longitude) == (pytest.approx(-35.51), pytest.approx(135.25))
+
+
 def test_tags_that_a_program_keeps_for_itself_are_no_keywords(tmp_path: Path) -> None:
     found = _read(
         tmp_path,

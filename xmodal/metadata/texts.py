@@ -1,6 +1,7 @@
 """From bytes and strings of any encoding to texts worth keeping as captions and keywords."""
 
 import re
+import unicodedata
 from collections.abc import Iterable
 
 from xmodal.ingest.identity import clean_text
@@ -98,9 +99,13 @@ def captions(texts: Iterable[str], source: str) -> tuple[Told, ...]:
 
 
 def names(texts: Iterable[str], source: str) -> tuple[Told, ...]:
-    """Keywords, people or places: short texts with a letter or a digit in them."""
+    """Keywords, people or places: short texts with a letter, a digit or a pictogram in them.
+
+    >>> [told.text for told in names(["Anna", "🐕", "--", " "], "xmp")]
+    ['Anna', '🐕']
+    """
     cleaned = (clean(text, 2 * NAME_CHARS) for text in texts)
-    kept = (t for t in cleaned if len(t) <= NAME_CHARS and any(c.isalnum() for c in t))
+    kept = (text for text in cleaned if len(text) <= NAME_CHARS and _says_something(text))
     return _told(kept, source)
 
 
@@ -112,6 +117,11 @@ def name_of(text: str) -> str | None:
     """
     found = clean(text, NAME_CHARS)
     return found if any(c.isalnum() for c in found) else None
+
+
+def _says_something(text: str) -> bool:
+    signs = (c.isalnum() or (unicodedata.category(c) == "So" and c != "\ufffd") for c in text)
+    return any(signs)
 
 
 def _told(texts: Iterable[str], source: str) -> tuple[Told, ...]:

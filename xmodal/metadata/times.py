@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta, timezone
 
 _DATE = re.compile(
     r"(\d{4})(?:[-:/.]?(\d\d)(?:[-:/.]?(\d\d))?)?"
-    r"(?:[T ]+(\d\d):?(\d\d)(?::?(\d\d)(?:[.,](\d+))?)?\s*(Z|UTC|[+-]\d\d:?\d\d)?)?",
+    r"(?:[T ]+(\d\d):?(\d\d)(?::?(\d\d)(?:[.,](\d+))?)?\s*(Z|UTC|[+-]\d\d(?::?\d\d)?)?)?",
     re.IGNORECASE,
 )
-_ZONE = re.compile(r"([+-])(\d\d):?(\d\d)")
+_ZONE = re.compile(r"([+-])(\d\d)(?::?(\d\d))?")
 # The first photograph, and a century in which clocks that are set at random seldom land.
 _FIRST_YEAR, _LAST_YEAR = 1826, 2100
 _FARTHEST = timedelta(hours=14)
@@ -43,8 +43,10 @@ def parse_time(text: str, zone: str = "", fraction: str = "") -> datetime | None
 
 
 def parse_zone(text: str) -> timezone | None:
-    """The offset that ``text`` names: ``Z``, ``+02:00``, ``-0330``; None if it is none.
+    """The offset that ``text`` names: ``Z``, ``+02:00``, ``-0330``, ``+02``; None if it is none.
 
+    >>> parse_zone("+02") == parse_zone("+02:00")
+    True
     >>> parse_zone("-0330"), parse_zone("   :  ")
     (datetime.timezone(datetime.timedelta(days=-1, seconds=73800)), None)
     """
@@ -55,7 +57,7 @@ def parse_zone(text: str) -> timezone | None:
     if match is None:
         return None
     sign, hours, minutes = match.groups()
-    offset = timedelta(hours=int(hours), minutes=int(minutes))
-    if int(minutes) > 59 or offset > _FARTHEST:
+    offset = timedelta(hours=int(hours), minutes=int(minutes or 0))
+    if int(minutes or 0) > 59 or offset > _FARTHEST:
         return None
     return timezone(-offset if sign == "-" else offset)

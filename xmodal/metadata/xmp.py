@@ -79,7 +79,7 @@ _WIDE = {
 }
 _NOT_UTF8 = re.compile("[\udc80-\udcff]")
 _DECLARED = re.compile(r"\A\s*<\?xml\s[^>]*\?>")
-_COORDINATE = re.compile(r"(\d+)(?:,([\d.]+))?(?:,([\d.]+))?\s*([NSEW])", re.IGNORECASE)
+_COORDINATE = re.compile(r"([\d.]+)(?:,([\d.]+))?(?:,([\d.]+))?\s*([NSEW])", re.IGNORECASE)
 
 
 def read_xmp(data: bytes, source: str) -> Metadata:
@@ -247,7 +247,8 @@ def _name(texts: list[str]) -> str | None:
 
 
 def _coordinate(texts: list[str], directions: str, limit: int) -> float | None:
-    """``DDD,MM.mmk`` or ``DDD,MM,SSk`` (ISO 16684-2, GPSCoordinate) as degrees."""
+    """``DDD,MM.mmk`` or ``DDD,MM,SSk`` (ISO 16684-2, GPSCoordinate), or what some
+    programs write instead, decimal degrees ``DD.ddk``, as degrees."""
     for text in texts[:1]:
         match = _COORDINATE.fullmatch(text.strip())
         if match is None or match.group(4).upper() not in directions:
