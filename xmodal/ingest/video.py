@@ -184,6 +184,8 @@ def _opened(path: Path) -> Iterator[tuple[Any, Any, Any]]:
             yield av, container, stream
     except av.MemoryError as error:
         raise MediaError("not enough memory to decode it") from error
+    except av.InvalidDataError as error:  # also where the end, with the index of an MP4, is missing
+        raise MediaError("broken video: cut off, or not a video") from error
     except (av.FFmpegError, ValueError) as error:
         details = getattr(error, "strerror", None) or error
         raise MediaError(f"broken video: {details}") from error
