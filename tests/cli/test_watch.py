@@ -83,8 +83,8 @@ class Watcher:
             counts = {name: counts[name] + report[name] for name in expected}
             assert all(counts[name] <= expected[name] for name in expected), report
 
-    def stop(self) -> int:
-        self.process.send_signal(signal.SIGINT)
+    def stop(self, by: signal.Signals = signal.SIGINT) -> int:
+        self.process.send_signal(by)
         return self.process.wait(timeout=30)
 
 
@@ -117,8 +117,9 @@ def _is_up_to_date(library: Path) -> bool:
     return not (report.indexed or report.moved or report.removed or report.failed)
 
 
-def test_the_command_follows_until_ctrl_c_which_is_exit_code_0(
-    tmp_path: Path, photo_folder: Path, save_picture: Save, library_file: Path
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
+def test_the_command_follows_until_ctrl_c_or_the_end_of_its_service_which_is_exit_code_0(
+    photo_folder: Path, save_picture: Save, library_file: Path, by: signal.Signals
 ) -> None:
     watcher = Watcher(
         LAUNCHER, "index", photo_folder / "0", "--watch", "--json", "--encoder", "toy"
@@ -128,7 +129,7 @@ def test_the_command_follows_until_ctrl_c_which_is_exit_code_0(
     report = watcher.next()
     assert list(report)[1:6] == ["indexed", "unchanged", "moved", "removed", "failed"]
     assert (report["indexed"], report["unchanged"]) == (1, 0)
-    assert watcher.stop() == 0
+    assert watcher.stop(by) == 0
     assert watcher.process.stderr is not None
     assert "Traceback" not in watcher.process.stderr.read()
     assert _files(library_file) == {"present": 11}

@@ -1,5 +1,6 @@
 """`xmodal index`: bring the library up to date with folders of pictures."""
 
+import signal
 import sys
 from contextlib import ExitStack, nullcontext
 from pathlib import Path
@@ -109,9 +110,9 @@ def index(
     decoding when a later run finds it. For good, write the patterns into a file .xmodalignore in
     any folder. Thumbnails, recycle bins and hidden names are left out.
 
-    Run it again whenever you like: renamed, moved and copied files are recognised. Ctrl-C keeps
-    what was indexed, and the next run continues. Files that cannot be read are listed with the
-    reason, the rest goes on, and the exit code is 2.
+    Run it again whenever you like: renamed, moved and copied files are recognised. Ctrl-C, or
+    SIGTERM, keeps what was indexed, and the next run continues. Files that cannot be read are
+    listed with the reason, the rest goes on, and the exit code is 2.
 
     With --json each line is an event as it happens. {"event": "start", path, unit (files, or texts
     of captions), done, total} begins a folder; {"event": "progress", done, total, failed, rate,
@@ -123,6 +124,8 @@ def index(
     With --watch there is one line, or "done" event, for each batch of changes, and Ctrl-C is exit
     code 0. A file is read when it has not changed for two seconds.
     """
+    # What stops a service, or the computer, is to lose no more than Ctrl-C does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     events = Events() if as_json else None
     interrupted = False
     selection: dict[str, Any] = {
