@@ -90,8 +90,13 @@ def test_an_ignore_file_as_windows_writes_it_is_understood(tree: Path) -> None:
     assert _found(tree) == {"b.PNG", "trip/d.jpg", "trip/small/f_small.jpg"}
 
 
+def test_a_lone_exclamation_mark_in_an_ignore_file_says_nothing_as_in_git(tree: Path) -> None:
+    (tree / IGNORE_FILE).write_text("raw/\n!\n! \na.jpg\n")
+    assert _found(tree) == {"b.PNG", "trip/d.jpg", "trip/small/f_small.jpg"}
+
+
 def test_a_folder_whose_ignore_file_cannot_be_understood_is_not_read(tree: Path) -> None:
-    (tree / "trip" / IGNORE_FILE).write_text("!\n")
+    (tree / "trip" / IGNORE_FILE).write_text("\\\n")
     errors: list[tuple[str, str]] = []
     found = walk(tree, lambda path, error: errors.append((path, str(error.strerror))))
     assert {file.relative_path for file in found} == {n for n in NAMES if "trip" not in n}
@@ -241,10 +246,10 @@ def test_include_changes_nothing_about_the_other_pictures(
 def test_patterns_that_leave_nothing_change_nothing(room: ToyRoom, photo_folder: Path) -> None:
     room.index(photo_folder)
     for options in ({"exclude": ["*"]}, {"include": ["*.tiff"]}):
-        with pytest.raises(UsageError, match="no pictures that the patterns leave"):
+        with pytest.raises(UsageError, match="no pictures that the patterns leave;"):
             _index(room, photo_folder, **options)
     (photo_folder / IGNORE_FILE).write_text("*\n")
-    with pytest.raises(UsageError, match="no pictures that the patterns leave"):
+    with pytest.raises(UsageError, match="no pictures that the patterns leave;"):
         room.index(photo_folder)
     assert len(room.coded()) == 30
 

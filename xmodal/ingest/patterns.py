@@ -169,7 +169,8 @@ def _read(path: Path) -> "GitIgnoreSpec":
     # Windows' editors begin a file with a mark; names that are not UTF-8 are kept as they are.
     text = path.read_text(encoding="utf-8-sig", errors="surrogateescape")
     try:
-        return _compiled(text.splitlines())
+        # A lone "!" takes back nothing; git passes over it, pathspec calls it no pattern.
+        return _compiled(line for line in text.splitlines() if line.rstrip() != "!")
     except ValueError as error:
         raise OSError(0, f"{IGNORE_FILE}: {error}") from error
 

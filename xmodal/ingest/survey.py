@@ -92,9 +92,7 @@ def find_pictures(
     first = next(found, None)
     if first is None:
         if selection.skipped:
-            raise UsageError(
-                f"{root}: holds no pictures that the patterns leave ({_suffixes()}); {_STAYS}"
-            )
+            raise UsageError(f"{root}: holds no pictures that the patterns leave; {_STAYS}")
         why = counts.failures[-1].reason if unread else f"holds no pictures ({_suffixes()})"
         raise NothingThereError(f"{root}: {why}; {_STAYS}")
     yield first
