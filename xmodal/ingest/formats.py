@@ -28,9 +28,6 @@ _SUFFIXES = {
     "HEIF": ("heic", "heif", "heics", "heifs", "hif"),
 }
 
-# Bytes 4 and on of MP4 and MOV files; HEIF and AVIF have other brands.
-_VIDEO_STARTS = (b"ftypiso", b"ftypmp4", b"ftypM4V", b"ftyp3g", b"ftypqt")
-
 
 def suffixes_of(kind: str) -> frozenset[str]:
     """Lower-case suffixes of ``video``, ``raw``, or a format by its name or any suffix of it.
@@ -106,8 +103,6 @@ def open_picture(stream: BufferedIOBase) -> ImageFile.ImageFile:
                     broken = "truncated in its header" if ended(error) else broken_file(name, error)
     if broken:
         raise MediaError(broken)
-    if head.startswith(_VIDEO_STARTS, 4):
-        raise MediaError("a video that is named as a picture; rename it to .mp4 or .mov")
     if head.isascii() and head.decode("ascii").strip().isprintable():
         start = f'"{head.decode("ascii").strip()}"'
     else:

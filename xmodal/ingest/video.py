@@ -36,16 +36,11 @@ _LEAST_GAP = 0.5
 # 250), a photograph and itself shifted by a fiftieth of its width by less than 15.
 _CUT = 30.0
 _THUMBNAIL = 16
-# What makes a frame upright, by a, b, c and d of its display matrix (ISO 14496-12, 6.2.2), each
-# divided by the largest of them: (x, y) is shown at (ax + cy, bx + dy).
+# Degrees that the display matrix turns a frame counter-clockwise.
 _UPRIGHT = {
-    (-1, 0, 0, 1): Image.Transpose.FLIP_LEFT_RIGHT,
-    (1, 0, 0, -1): Image.Transpose.FLIP_TOP_BOTTOM,
-    (-1, 0, 0, -1): Image.Transpose.ROTATE_180,
-    (0, 1, -1, 0): Image.Transpose.ROTATE_270,
-    (0, -1, 1, 0): Image.Transpose.ROTATE_90,
-    (0, 1, 1, 0): Image.Transpose.TRANSPOSE,
-    (0, -1, -1, 0): Image.Transpose.TRANSVERSE,
+    90: Image.Transpose.ROTATE_90,
+    180: Image.Transpose.ROTATE_180,
+    270: Image.Transpose.ROTATE_270,
 }
 # FFmpeg tells formats by their content, whatever the suffix. Its playlists would open other files
 # and addresses, so only these are let in, and only files.
@@ -191,8 +186,6 @@ def _opened(path: Path) -> Iterator[tuple[Any, Any, Any]]:
         raise MediaError("not enough memory to decode it") from error
     except av.InvalidDataError as error:  # also where the end, with the index of an MP4, is missing
         raise MediaError("broken video: cut off, or not a video") from error
-    except av.ArgumentError as error:  # what FFmpeg says of formats outside of _FORMATS
-        raise MediaError("not a video, or of a format that is not read") from error
     except (av.FFmpegError, ValueError) as error:
         details = getattr(error, "strerror", None) or error
         raise MediaError(f"broken video: {details}") from error
@@ -270,19 +263,9 @@ def _picture(frame: Any, start: float, pixel_aspect: Fraction | int, min_side: i
     scale = min(1.0, min_side / min(width, height), (_MOST_PIXELS / (width * height)) ** 0.5)
     size = max(1, round(width * scale)), max(1, round(height * scale))
     image = frame.reformat(*size, "rgb24", interpolation="AREA").to_image()
-    matrix = _display_matrix(frame)
-    if matrix in _UPRIGHT:
-        image = image.transpose(_UPRIGHT[matrix])
-        if not matrix[0]:
-            width, height = height, width
+    turn = round(frame.rotation) % 360
+    if turn in _UPRIGHT:
+        image = image.transpose(_UPRIGHT[turn])
+    if turn in (90, 270):
+        width, height = height, width
     return VideoFrame(round(max(0.0, frame.time - start), 3), image, width, height)
-
-
-def _display_matrix(frame: Any) -> tuple[int, ...]:
-    """How the frame is to be turned, or the empty tuple; an angle alone would not tell mirrors."""
-    for data in frame.side_data:
-        if data.type.name == "DISPLAYMATRIX":
-            a, b, _, c, d = memoryview(bytes(data)).cast("i")[:5]
-            largest = max(abs(a), abs(b), abs(c), abs(d), 1)
-            return tuple(round(value / largest) for value in (a, b, c, d))
-    return ()
