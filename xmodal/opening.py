@@ -44,6 +44,7 @@ class OpenLibrary:
         self._database: Database | None = None
         self._encoders: dict[str, Encoder] = {}  # by the spec that loaded them
         self._backgrounds: dict[str, Background] = {}  # by the encoder's id
+        self._unseen_said: set[int] = set()  # feature spaces
         self._indexes: Indexes | None = None
 
     @classmethod
@@ -124,18 +125,26 @@ class OpenLibrary:
             raise LibraryError(f"{self.path}: nothing is indexed yet; run `xmodal index FOLDER`")
         return code
 
+    def _say_unseen(self, session: Session, space: Space) -> None:
+        """Once of an encoder that is asked for by name: what it does not find. A run without its
+        name brings only the main one up to date."""
+        if space.id in self._unseen_said:
+            return
+        self._unseen_said.add(space.id)
+        if unseen := unseen_pictures(session, space):
+            self._notify(
+                f"indexed without {space.spec}: {unseen:,} of the pictures; "
+                f"`xmodal index --encoder {space.spec}` adds them"
+            )
+
     @contextmanager
     def _open_space(self, encoder: str | None) -> Iterator[OpenSpace]:
         """The feature space that a query is asked in, as the library is now."""
         with self._existing_database().session() as session:
             space = space_for_search(session, encoder)
             code = self._code(session, space)
-            # Counted only of an encoder that is asked for by name: a run brings one up to date.
-            if encoder is not None and (unseen := unseen_pictures(session, space)):
-                self._notify(
-                    f"indexed without {space.spec}: {unseen:,} of the pictures; "
-                    f"`xmodal index --encoder {space.spec}` adds them"
-                )
+            if encoder is not None:
+                self._say_unseen(session, space)
 
             def index(modality: str) -> Searchable:
                 return self._existing_indexes().get(session, code.hasher_id, modality)

@@ -278,8 +278,10 @@ def removed(scope: Scope, root: Path, lost: Iterable[KnownFile], unread: Collect
     if is_empty(root):
         return Lost([], gone)
     empty = tuple(drive for drive in scope.drives_away() if is_empty(scope.path(drive)))
-    away = [record for record in gone if record.relative_path.startswith(empty)]
-    return Lost([record for record in gone if record not in away], away)
+    return Lost(
+        [record for record in gone if not record.relative_path.startswith(empty)],
+        [record for record in gone if record.relative_path.startswith(empty)],
+    )
 
 
 def _in_reach(lost: Iterable[KnownFile], unread: Collection[str]) -> list[KnownFile]:
